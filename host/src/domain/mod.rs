@@ -1,0 +1,37 @@
+//! The words of Hookswitch as types: what arrives, what is decided, by whom.
+//!
+//! The domain knows no dialect, no SQL, no HTTP framework and no Wasm engine. It
+//! does no I/O and reads no clock: whoever calls it passes the time. Every other
+//! module uses it, and it uses none of them.
+//!
+//! Reading order: [`event`] (what arrived), [`decision`] (what is answered),
+//! [`binding`] (who is asked, in which order), [`source`] and [`plugin`] (what an
+//! operator and a customer set up), [`kv`] and [`log`] (what a plugin keeps and
+//! says), [`id`] (how all of it is named).
+
+pub mod binding;
+pub mod decision;
+pub mod event;
+pub mod id;
+pub mod kv;
+pub mod log;
+pub mod plugin;
+pub mod source;
+
+/// One JSON document as text, its syntax already checked.
+///
+/// Most JSON here only passes through, so it is kept as it was written: nothing
+/// is parsed twice, and numbers and key order survive.
+pub type Json = Box<serde_json::value::RawValue>;
+
+/// The JSON document `{}`.
+pub fn empty_object() -> Json {
+    const EMPTY: &str = "{}";
+    serde_json::value::RawValue::from_string(EMPTY.to_owned())
+        .unwrap_or_else(|_| serde_json::value::RawValue::NULL.to_owned())
+}
+
+/// Whether a document is an object, told by its first character.
+pub fn is_object(json: &serde_json::value::RawValue) -> bool {
+    json.get().starts_with('{')
+}

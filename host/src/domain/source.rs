@@ -1,0 +1,141 @@
+//! Sources: inbound hooks, how their requests prove themselves, and how long the
+//! platform behind them waits.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::decision::Verdicts;
+use super::id::{OrganizationId, SourceId};
+use super::plugin::{Handler, Name};
+
+/// A secret text. It is never shown: not by `Debug`, not by the API.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for comparing, signing and storing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A secret that keeps nothing secret.
+#[derive(Debug, thiserror::Error)]
+#[error("a secret has 1 to 4096 bytes")]
+pub struct InvalidSecret;
+
+impl TryFrom<String> for Secret {
+    type Error = InvalidSecret;
+    fn try_from(text: String) -> Result<Self, InvalidSecret> {
+        if (1..=4096).contains(&text.len()) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidSecret)
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// How a request shows that the platform sent it. Several secrets may hold at once,
+/// so that one can be replaced without losing a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A header that has exactly one of these values.
+    Header { name: String, values: Vec<Secret> },
+    /// A header with the HMAC-SHA256 of the raw body in hex, with or without `sha256=`.
+    Hmac {
+        header: String,
+        secrets: Vec<Secret>,
+    },
+}
+
+/// How long the platform waits for each answer, and what we keep back of it for
+/// storing the decision and for the way home. In milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patience {
+    pub start_ms: u32,
+    pub transfer_ms: u32,
+    pub tool_ms: u32,
+    pub margin_ms: u32,
+}
+
+impl Default for Patience {
+    /// Dasha's published defaults; for transfers none is published, and the
+    /// shorter of its neighbours' is taken.
+    fn default() -> Self {
+        Self {
+            start_ms: 10_000,
+            transfer_ms: 10_000,
+            tool_ms: 5_000,
+            margin_ms: 500,
+        }
+    }
+}
+
+impl Patience {
+    /// Longest time to wait that can be asked for, in milliseconds.
+    pub const MAX_MS: u32 = 120_000;
+    /// What an event handler may take: nobody waits for it.
+    pub const EVENT: Duration = Duration::from_secs(30);
+
+    /// The time a decision may take.
+    pub fn budget(&self, handler: Handler) -> Duration {
+        let timeout_ms = match handler {
+            Handler::Start => self.start_ms,
+            Handler::Transfer => self.transfer_ms,
+            Handler::Tool => self.tool_ms,
+            Handler::Event => return Self::EVENT,
+        };
+        Duration::from_millis(timeout_ms.saturating_sub(self.margin_ms).into())
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub id: SourceId,
+    pub organization: OrganizationId,
+    pub name: Name,
+    /// The name of a dialect in `ingest`.
+    pub dialect: String,
+    /// All of them must hold.
+    pub proof: Vec<Proof>,
+    pub patience: Patience,
+    pub verdicts: Verdicts,
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_the_timeout_less_the_margin() {
+        let patience = Patience::default();
+        assert_eq!(
+            patience.budget(Handler::Start),
+            Duration::from_millis(9_500)
+        );
+        assert_eq!(patience.budget(Handler::Tool), Duration::from_millis(4_500));
+        let tight = Patience {
+            tool_ms: 100,
+            margin_ms: 500,
+            ..patience
+        };
+        assert_eq!(tight.budget(Handler::Tool), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        let secret = Secret::try_from("hunter2".to_owned()).unwrap();
+        assert!(!format!("{secret:?}").contains("hunter2"));
+    }
+}
