@@ -1,0 +1,604 @@
+//! Dasha BlackBox: seven payload types, three of them questions.
+//!
+//! Source: the platform's payload tables and samples (design text WIRE.md). It is
+//! read tolerantly, as receivers in the field do: `status` tells the type when
+//! `type` is missing, `args` stands for `arguments`, and unknown types and fields
+//! are no error.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{Dialect, Reply, payload};
+use crate::domain::decision::{InvalidAnswer, StartAnswer, Target, ToolAnswer, TransferAnswer};
+use crate::domain::event::{Call, CallEvent, Kind, Matter, Question, Sip, Utterance};
+use crate::domain::id::EventId;
+use crate::domain::{Json, is_object};
+use crate::json::{self, ReadError};
+
+#[derive(Debug)]
+pub(super) struct Dasha;
+
+/// What is read of a payload; all the rest reaches the plugin as the raw payload.
+/// Large parts stay raw: a completed call's transcript is not even looked at.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload<'a> {
+    #[serde(rename = "type")]
+    named_type: Option<String>,
+    status: Option<String>,
+    call_id: Option<String>,
+    agent_id: Option<String>,
+    org_id: Option<String>,
+    endpoint: Option<String>,
+    #[serde(borrow)]
+    call_additional_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    agent_additional_data: Option<&'a RawValue>,
+    sip: Option<SipPayload>,
+    #[serde(borrow)]
+    original_agent_config: Option<&'a RawValue>,
+    transfer_reason: Option<String>,
+    #[serde(borrow)]
+    transcription: Option<&'a RawValue>,
+    tool_name: Option<String>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    args: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SipPayload {
+    from_user: Option<String>,
+    from_domain: Option<String>,
+    to_user: Option<String>,
+    to_domain: Option<String>,
+    diversion: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UtterancePayload {
+    #[serde(default)]
+    speaker: String,
+    name: Option<String>,
+    #[serde(default)]
+    text: String,
+    start_time: Option<String>,
+    end_time: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PayloadType {
+    Start,
+    Completed,
+    Failed,
+    CallDeadLine,
+    Transfer,
+    Tool,
+    Unknown,
+}
+
+impl PayloadType {
+    fn named(name: &str) -> Self {
+        match name {
+            "StartWebHookPayload" => Self::Start,
+            "CompletedWebHookPayload" => Self::Completed,
+            "FailedWebHookPayload" => Self::Failed,
+            "CallDeadLineWebHookPayload" => Self::CallDeadLine,
+            "TransferWebHookPayload" => Self::Transfer,
+            "ToolWebHookPayload" => Self::Tool,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The type of a payload that does not say it, from its call's status and,
+    /// for a running call, from which fields are there.
+    fn inferred(payload: &Payload<'_>, status: &str) -> Self {
+        match status {
+            "Queued" => Self::Start,
+            "Completed" => Self::Completed,
+            "Failed" => Self::Failed,
+            "Canceled" => Self::CallDeadLine,
+            "Running" if payload.tool_name.is_some() => Self::Tool,
+            "Running" if payload.transcription.is_some() => Self::Transfer,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Start => "StartWebHookPayload",
+            Self::Completed => "CompletedWebHookPayload",
+            Self::Failed => "FailedWebHookPayload",
+            Self::CallDeadLine => "CallDeadLineWebHookPayload",
+            Self::Transfer => "TransferWebHookPayload",
+            Self::Tool => "ToolWebHookPayload",
+            Self::Unknown => "UnknownWebHookPayload",
+        }
+    }
+}
+
+impl Dialect for Dasha {
+    fn name(&self) -> &'static str {
+        "dasha"
+    }
+
+    fn parse(&self, text: &str) -> Result<CallEvent, ReadError> {
+        let mut payload: Payload<'_> = json::object(text)?;
+        let (payload_type, platform_type) = payload_type(&mut payload)?;
+        let matter = matter(&mut payload, payload_type)?;
+        let call = call(payload, payload_type)?;
+        Ok(CallEvent {
+            call,
+            matter,
+            platform_type,
+        })
+    }
+
+    fn start(&self, answer: &StartAnswer) -> Result<Reply, InvalidAnswer> {
+        match answer {
+            StartAnswer::Accept {
+                agent_config,
+                additional_data,
+            } => {
+                if let Some(config) = agent_config {
+                    check_agent_config(config)?;
+                }
+                if additional_data
+                    .as_deref()
+                    .is_some_and(|data| !is_object(data))
+                {
+                    return Err(InvalidAnswer::NotAnObject("additional-data"));
+                }
+                body(&AcceptReply {
+                    accept: true,
+                    override_agent_config: agent_config.as_deref(),
+                    additional_data: additional_data.as_deref(),
+                })
+            }
+            StartAnswer::Reject { reason } => body(&RejectReply {
+                accept: false,
+                reason_message: reason.as_str(),
+            }),
+            StartAnswer::Unavailable {} => Ok(Reply::Unavailable),
+        }
+    }
+
+    fn transfer(&self, answer: &TransferAnswer) -> Result<Reply, InvalidAnswer> {
+        match answer {
+            TransferAnswer::Cold { target } => transfer_reply("cold", target),
+            TransferAnswer::Warm { target } => transfer_reply("warm", target),
+            TransferAnswer::Unavailable {} => Ok(Reply::Unavailable),
+        }
+    }
+
+    fn tool(&self, answer: &ToolAnswer) -> Result<Reply, InvalidAnswer> {
+        Ok(match answer {
+            ToolAnswer::Answer { result } => Reply::Body(result.clone()),
+            ToolAnswer::Unavailable {} => Reply::Unavailable,
+        })
+    }
+
+    fn acknowledge(&self, event: EventId) -> Json {
+        to_raw_value(&Acknowledgement {
+            received: true,
+            event_id: event,
+        })
+        .unwrap_or_else(|_| crate::domain::empty_object())
+    }
+}
+
+/// The type, and the word for it that is stored.
+fn payload_type(payload: &mut Payload<'_>) -> Result<(PayloadType, String), ReadError> {
+    match (payload.named_type.take(), payload.status.as_deref()) {
+        (Some(name), _) if !name.is_empty() => {
+            Ok((PayloadType::named(&name), payload::short(name, "type")?))
+        }
+        (_, Some(status)) => {
+            let inferred = PayloadType::inferred(payload, status);
+            Ok((inferred, inferred.name().to_owned()))
+        }
+        (_, None) => Err(ReadError::missing("type")),
+    }
+}
+
+fn matter(payload: &mut Payload<'_>, payload_type: PayloadType) -> Result<Matter, ReadError> {
+    let question = match payload_type {
+        PayloadType::Start => Question::Start {
+            agent_config: payload::object_or_empty(
+                payload.original_agent_config,
+                "originalAgentConfig",
+            )?,
+        },
+        PayloadType::Transfer => Question::Transfer {
+            reason: payload.transfer_reason.take(),
+            transcription: transcription(payload.transcription)?,
+        },
+        PayloadType::Tool => Question::Tool {
+            name: tool_name(payload.tool_name.take())?,
+            arguments: match payload.arguments {
+                Some(arguments) => payload::object_or_empty(Some(arguments), "arguments")?,
+                None => payload::object_or_empty(payload.args, "args")?,
+            },
+        },
+        PayloadType::Completed => return Ok(Matter::Notice(Kind::COMPLETED)),
+        PayloadType::Failed => return Ok(Matter::Notice(Kind::FAILED)),
+        PayloadType::CallDeadLine => return Ok(Matter::Notice(Kind::DEADLINE)),
+        PayloadType::Unknown => return Ok(Matter::Notice(Kind::UNKNOWN)),
+    };
+    Ok(Matter::Question(question))
+}
+
+fn tool_name(name: Option<String>) -> Result<String, ReadError> {
+    let name = payload::required(name, "toolName")?;
+    let mut bytes = name.bytes();
+    let first = bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        Ok(name)
+    } else {
+        Err(ReadError::invalid(
+            "toolName",
+            "must match ^[a-zA-Z_][a-zA-Z0-9_]*$",
+        ))
+    }
+}
+
+fn transcription(raw: Option<&RawValue>) -> Result<Vec<Utterance>, ReadError> {
+    let Some(raw) = raw else {
+        return Ok(Vec::new());
+    };
+    let utterances: Vec<UtterancePayload> = json::part(raw, "transcription")?;
+    Ok(utterances
+        .into_iter()
+        .map(|said| Utterance {
+            speaker: said.speaker,
+            name: said.name,
+            text: said.text,
+            start_time: said.start_time,
+            end_time: said.end_time,
+        })
+        .collect())
+}
+
+fn call(payload: Payload<'_>, payload_type: PayloadType) -> Result<Call, ReadError> {
+    // An unknown type may be about no call at all.
+    let id = |value: Option<String>, field| match payload_type {
+        PayloadType::Unknown => payload::short(value.unwrap_or_default(), field),
+        _ => payload::required(value, field),
+    };
+    Ok(Call {
+        platform: Dasha.name(),
+        org_id: payload::short(payload.org_id.unwrap_or_default(), "orgId")?,
+        agent_id: id(payload.agent_id, "agentId")?,
+        call_id: id(payload.call_id, "callId")?,
+        status: payload::short(
+            payload.status.unwrap_or_else(|| "Unknown".to_owned()),
+            "status",
+        )?,
+        endpoint: payload.endpoint,
+        call_data: payload::object_or_empty(payload.call_additional_data, "callAdditionalData")?,
+        agent_data: payload::object_or_empty(payload.agent_additional_data, "agentAdditionalData")?,
+        sip: payload.sip.map(|sip| Sip {
+            from_user: sip.from_user,
+            from_domain: sip.from_domain,
+            to_user: sip.to_user,
+            to_domain: sip.to_domain,
+            diversion: sip.diversion.unwrap_or_default(),
+        }),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Acknowledgement {
+    received: bool,
+    event_id: EventId,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AcceptReply<'a> {
+    accept: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    override_agent_config: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_data: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RejectReply<'a> {
+    accept: bool,
+    reason_message: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TransferReply<'a> {
+    #[serde(rename = "type")]
+    mode: &'a str,
+    endpoint_destination: &'a str,
+    #[serde(flatten)]
+    options: serde_json::Map<String, serde_json::Value>,
+}
+
+fn body(reply: &impl Serialize) -> Result<Reply, InvalidAnswer> {
+    to_raw_value(reply)
+        .map(Reply::Body)
+        .map_err(|error| InvalidAnswer::Json {
+            field: "reply",
+            problem: error.to_string(),
+        })
+}
+
+/// What only the answer itself may say wins over the options.
+fn transfer_reply(mode: &str, target: &Target) -> Result<Reply, InvalidAnswer> {
+    let mut options = match &target.options {
+        None => serde_json::Map::new(),
+        Some(options) => serde_json::from_str(options.get())
+            .map_err(|_| InvalidAnswer::NotAnObject("options"))?,
+    };
+    options.remove("type");
+    options.remove("endpointDestination");
+    body(&TransferReply {
+        mode,
+        endpoint_destination: target.destination.as_str(),
+        options,
+    })
+}
+
+/// The platform takes the configuration as it is, so what it cannot do without
+/// must be there.
+fn check_agent_config(config: &RawValue) -> Result<(), InvalidAnswer> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Keys {
+        primary_language: Option<serde::de::IgnoredAny>,
+        tts_config: Option<serde::de::IgnoredAny>,
+        llm_config: Option<serde::de::IgnoredAny>,
+    }
+    let not_an_object = InvalidAnswer::NotAnObject("agent-config");
+    if !is_object(config) {
+        return Err(not_an_object);
+    }
+    let keys: Keys = serde_json::from_str(config.get()).map_err(|_| not_an_object)?;
+    for (key, value) in [
+        ("primaryLanguage", keys.primary_language),
+        ("ttsConfig", keys.tts_config),
+        ("llmConfig", keys.llm_config),
+    ] {
+        if value.is_none() {
+            return Err(InvalidAnswer::IncompleteAgentConfig(key));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn payload(fields: &Value) -> String {
+        let mut payload = json!({
+            "type": "ToolWebHookPayload", "status": "Running", "callId": "c", "agentId": "a",
+            "orgId": "o", "callAdditionalData": {}, "agentAdditionalData": {},
+        });
+        let (Some(payload_fields), Some(fields)) = (payload.as_object_mut(), fields.as_object())
+        else {
+            panic!("fields must be an object");
+        };
+        for (key, value) in fields {
+            if value == "(absent)" {
+                payload_fields.remove(key);
+            } else {
+                payload_fields.insert(key.clone(), value.clone());
+            }
+        }
+        payload.to_string()
+    }
+
+    fn parse(fields: &Value) -> Result<CallEvent, ReadError> {
+        Dasha.parse(&payload(fields))
+    }
+
+    #[test]
+    fn every_type_has_its_kind() {
+        for (name, kind) in [
+            ("StartWebHookPayload", Kind::START),
+            ("CompletedWebHookPayload", Kind::COMPLETED),
+            ("FailedWebHookPayload", Kind::FAILED),
+            ("CallDeadLineWebHookPayload", Kind::DEADLINE),
+            ("TransferWebHookPayload", Kind::TRANSFER),
+            ("ToolWebHookPayload", Kind::TOOL),
+            ("UnknownWebHookPayload", Kind::UNKNOWN),
+            ("BrandNewWebHookPayload", Kind::UNKNOWN),
+        ] {
+            let event = parse(&json!({ "type": name, "toolName": "t" })).unwrap();
+            assert_eq!(event.kind(), kind, "{name}");
+            assert_eq!(event.platform_type, name);
+        }
+    }
+
+    #[test]
+    fn the_status_tells_a_missing_type() {
+        for (status, more, kind) in [
+            ("Queued", json!({}), Kind::START),
+            ("Completed", json!({}), Kind::COMPLETED),
+            ("Failed", json!({}), Kind::FAILED),
+            ("Canceled", json!({}), Kind::DEADLINE),
+            ("Running", json!({ "toolName": "t" }), Kind::TOOL),
+            ("Running", json!({ "transcription": [] }), Kind::TRANSFER),
+            ("Running", json!({}), Kind::UNKNOWN),
+            ("Pending", json!({}), Kind::UNKNOWN),
+        ] {
+            let mut fields = more;
+            fields["status"] = json!(status);
+            fields["type"] = json!("(absent)");
+            assert_eq!(parse(&fields).unwrap().kind(), kind, "{status}");
+        }
+    }
+
+    #[test]
+    fn args_stands_in_for_arguments() {
+        for fields in [
+            json!({ "toolName": "t", "args": { "x": 1 } }),
+            json!({ "toolName": "t", "arguments": { "x": 1 }, "args": { "y": 2 } }),
+        ] {
+            let event = parse(&fields).unwrap();
+            let Matter::Question(Question::Tool { arguments, .. }) = event.matter else {
+                panic!("a tool call");
+            };
+            assert_eq!(arguments.get(), r#"{"x":1}"#);
+        }
+    }
+
+    #[test]
+    fn the_field_at_fault_is_named() {
+        for (fields, field) in [
+            (json!({ "type": 7 }), "type"),
+            (json!({ "callId": 7, "toolName": "t" }), "callId"),
+            (json!({ "callId": "(absent)", "toolName": "t" }), "callId"),
+            (json!({ "agentId": "", "toolName": "t" }), "agentId"),
+            (json!({}), "toolName"),
+            (json!({ "toolName": "drop table" }), "toolName"),
+            (json!({ "toolName": "t", "arguments": [1] }), "arguments"),
+            (json!({ "toolName": "t", "args": "x" }), "args"),
+            (
+                json!({ "toolName": "t", "callAdditionalData": [] }),
+                "callAdditionalData",
+            ),
+            (
+                json!({ "toolName": "t", "sip": { "fromUser": 1 } }),
+                "sip.fromUser",
+            ),
+            (
+                json!({ "toolName": "t", "sip": { "diversion": "x" } }),
+                "sip.diversion",
+            ),
+            (
+                json!({ "type": "StartWebHookPayload", "originalAgentConfig": 1 }),
+                "originalAgentConfig",
+            ),
+            (
+                json!({ "type": "TransferWebHookPayload", "transcription": [{}, { "text": 1 }] }),
+                "transcription[1].text",
+            ),
+            (
+                json!({ "type": "TransferWebHookPayload", "transcription": {} }),
+                "transcription",
+            ),
+            (json!({ "type": "(absent)", "status": "(absent)" }), "type"),
+            (
+                json!({ "toolName": "t", "orgId": "x".repeat(300) }),
+                "orgId",
+            ),
+        ] {
+            let named = match parse(&fields) {
+                Err(ReadError::MissingField { field } | ReadError::InvalidField { field, .. }) => {
+                    field
+                }
+                other => panic!("{fields}: {other:?}"),
+            };
+            assert_eq!(named, field, "{fields}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_json_object_is_refused() {
+        for text in [
+            "",
+            "{",
+            "nonsense",
+            "{\"type\":}",
+            "{} {}",
+            "[1",
+            "{\"type\":\"x\" \"y\":1}",
+        ] {
+            assert!(
+                matches!(Dasha.parse(text), Err(ReadError::NotJson(_))),
+                "{text:?}"
+            );
+        }
+        for text in ["[]", "7", "\"x\"", "null"] {
+            assert!(
+                matches!(Dasha.parse(text), Err(ReadError::InvalidField { .. })),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_replacing_agent_config_must_be_whole() {
+        let accept = |config: &str| {
+            let agent_config = Some(RawValue::from_string(config.to_owned()).unwrap());
+            Dasha.start(&StartAnswer::Accept {
+                agent_config,
+                additional_data: None,
+            })
+        };
+        let whole = r#"{"primaryLanguage":"en-US","ttsConfig":{},"llmConfig":{}}"#;
+        let Ok(Reply::Body(reply)) = accept(whole) else {
+            panic!("{whole} was refused")
+        };
+        assert_eq!(
+            reply.get(),
+            format!(r#"{{"accept":true,"overrideAgentConfig":{whole}}}"#)
+        );
+        for partial in [
+            "[]",
+            "7",
+            "{}",
+            r#"{"primaryLanguage":"en-US","llmConfig":{}}"#,
+        ] {
+            assert!(accept(partial).is_err(), "{partial} was taken");
+        }
+    }
+
+    #[test]
+    fn options_cannot_change_where_a_call_goes() {
+        let target = Target {
+            destination: "+14155550100".to_owned().try_into().unwrap(),
+            options: Some(
+                RawValue::from_string(
+                    r#"{"type":"cold","endpointDestination":"+1","description":"d"}"#.to_owned(),
+                )
+                .unwrap(),
+            ),
+        };
+        let Ok(Reply::Body(reply)) = Dasha.transfer(&TransferAnswer::Warm { target }) else {
+            panic!("a reply");
+        };
+        let reply: Value = serde_json::from_str(reply.get()).unwrap();
+        let wanted =
+            json!({ "type": "warm", "endpointDestination": "+14155550100", "description": "d" });
+        assert_eq!(reply, wanted);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,200}") {
+            let _ = Dasha.parse(&text);
+        }
+
+        #[test]
+        fn no_value_in_any_field_makes_the_parser_panic(
+            field in prop::sample::select(vec![
+                "type", "status", "callId", "agentId", "orgId", "endpoint", "sip", "toolName",
+                "arguments", "args", "transcription", "transferReason", "originalAgentConfig",
+            ]),
+            value in prop::sample::select(vec![
+                json!(null), json!(true), json!(-1.5e300), json!("x"), json!([]), json!({}),
+                json!([[[[]]]]), json!({ "a": { "b": null } }), json!("\u{0}\u{10FFFF}"),
+            ]),
+        ) {
+            let _ = parse(&json!({ field: value }));
+        }
+    }
+}

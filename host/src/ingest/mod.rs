@@ -1,0 +1,79 @@
+//! The way in: one platform's wire format to a call event, and an answer back.
+//!
+//! A [`Dialect`] is one platform in one file; [`DIALECTS`] is the registry, and
+//! adding a platform touches nothing else. Proof of origin is the same for all of
+//! them ([`proof`]). `call` uses this module and joins it with `runtime` and
+//! `store`, which it does not know.
+
+mod dasha;
+mod payload;
+pub mod proof;
+
+use std::net::IpAddr;
+
+use ::http::HeaderMap;
+use bytes::Bytes;
+
+use crate::domain::Json;
+use crate::domain::decision::{Answer, InvalidAnswer, StartAnswer, ToolAnswer, TransferAnswer};
+use crate::domain::event::CallEvent;
+use crate::domain::id::EventId;
+use crate::json::ReadError;
+
+/// A request as it came in, nothing of it believed yet.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub peer: IpAddr,
+}
+
+/// What goes back to the platform.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// 200 with this body.
+    Body(Json),
+    /// No answer: a 503, so that the platform's own fallback acts.
+    Unavailable,
+}
+
+/// One platform's wire format.
+pub trait Dialect: Send + Sync {
+    /// Its name in a source's settings and in plugins (`call.platform`).
+    fn name(&self) -> &'static str;
+
+    /// Reads a payload. Tolerant: what is not needed to route and to decide may be
+    /// absent, unknown types become notices of the kind `unknown`.
+    fn parse(&self, payload: &str) -> Result<CallEvent, ReadError>;
+
+    fn start(&self, answer: &StartAnswer) -> Result<Reply, InvalidAnswer>;
+
+    fn transfer(&self, answer: &TransferAnswer) -> Result<Reply, InvalidAnswer>;
+
+    fn tool(&self, answer: &ToolAnswer) -> Result<Reply, InvalidAnswer>;
+
+    /// The reply to a notice that is stored.
+    fn acknowledge(&self, event: EventId) -> Json;
+}
+
+/// Every dialect there is.
+pub static DIALECTS: &[&dyn Dialect] = &[&dasha::Dasha];
+
+/// The dialect of that name.
+pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
+    DIALECTS
+        .iter()
+        .copied()
+        .find(|dialect| dialect.name() == name)
+}
+
+/// Renders the answer to a question and so checks it against the platform's form.
+/// A notice's answer is not sent to the platform.
+pub fn render(dialect: &dyn Dialect, answer: &Answer) -> Result<Option<Reply>, InvalidAnswer> {
+    match answer {
+        Answer::Start(answer) => dialect.start(answer).map(Some),
+        Answer::Transfer(answer) => dialect.transfer(answer).map(Some),
+        Answer::Tool(answer) => dialect.tool(answer).map(Some),
+        Answer::Event(_) => Ok(None),
+    }
+}
