@@ -1,0 +1,92 @@
+//! `kv`: the only thing that outlives a call.
+//!
+//! The store behind it is the caller's: `call` hands over something that
+//! implements [`KeyValue`] for the one space the plugin may use.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::CallState;
+use crate::domain::kv::{Fault, Operation, Outcome};
+use crate::runtime::v1::hookswitch::plugin::kv::{Error, Host};
+
+/// One space of the key-value store.
+pub trait KeyValue: Send + Sync {
+    /// Runs one operation; it is atomic and has taken effect when this returns.
+    fn apply(
+        &self,
+        key: String,
+        operation: Operation,
+    ) -> Pin<Box<dyn Future<Output = Result<Outcome, Fault>> + Send + '_>>;
+}
+
+async fn apply(kv: &dyn KeyValue, key: String, operation: Operation) -> Result<Outcome, Error> {
+    operation.check(&key)?;
+    Ok(kv.apply(key, operation).await?)
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self {
+            code: fault.code().to_owned(),
+            message: fault.to_string(),
+        }
+    }
+}
+
+/// An outcome of another operation than the one that was asked for.
+fn mismatched() -> Error {
+    Fault::Unavailable.into()
+}
+
+impl Host for CallState {
+    async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, Error> {
+        match apply(&*self.kv, key, Operation::Get).await? {
+            Outcome::Value(value) => Ok(value),
+            _ => Err(mismatched()),
+        }
+    }
+
+    async fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> Result<(), Error> {
+        apply(&*self.kv, key, Operation::Set { value, ttl_ms })
+            .await
+            .map(|_stored| ())
+    }
+
+    async fn delete(&mut self, key: String) -> Result<bool, Error> {
+        match apply(&*self.kv, key, Operation::Delete).await? {
+            Outcome::Changed(changed) => Ok(changed),
+            _ => Err(mismatched()),
+        }
+    }
+
+    async fn increment(
+        &mut self,
+        key: String,
+        delta: i64,
+        ttl_ms: Option<u64>,
+    ) -> Result<i64, Error> {
+        match apply(&*self.kv, key, Operation::Increment { delta, ttl_ms }).await? {
+            Outcome::Sum(sum) => Ok(sum),
+            _ => Err(mismatched()),
+        }
+    }
+
+    async fn compare_and_swap(
+        &mut self,
+        key: String,
+        expected: Option<Vec<u8>>,
+        new: Option<Vec<u8>>,
+        ttl_ms: Option<u64>,
+    ) -> Result<bool, Error> {
+        let swap = Operation::CompareAndSwap {
+            expected,
+            new,
+            ttl_ms,
+        };
+        match apply(&*self.kv, key, swap).await? {
+            Outcome::Changed(changed) => Ok(changed),
+            _ => Err(mismatched()),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a guest can reach: one import each.
+//!
+//! [`CallState`] is the data of one call's store; the modules implement one
+//! interface of the contract on it each. Nothing here outlives the call, apart
+//! from what goes through [`kv`].
+
+pub mod config;
+pub mod context;
+pub mod kv;
+pub mod log;
+pub mod wasi;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use self::kv::KeyValue;
+use self::log::LogBook;
+use self::wasi::Wasi;
+use super::invoke::{Grants, Input};
+use super::limits::MemoryLimit;
+use crate::domain::binding::Settings;
+use crate::domain::id::EventId;
+
+/// Everything the host knows about one running call.
+pub struct CallState {
+    pub(super) event_id: EventId,
+    pub(super) payload: Bytes,
+    pub(super) memory: MemoryLimit,
+    received_at: Timestamp,
+    deadline: Instant,
+    config: Arc<Settings>,
+    kv: Arc<dyn KeyValue>,
+    log: LogBook,
+    wasi: Wasi,
+}
+
+impl std::fmt::Debug for CallState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallState")
+            .field("event_id", &self.event_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CallState {
+    pub(super) fn new(input: Input<'_>, grants: Grants, memory: MemoryLimit) -> Self {
+        let log = LogBook::default();
+        Self {
+            event_id: input.id,
+            payload: input.payload,
+            memory,
+            received_at: input.received_at,
+            deadline: input.deadline,
+            config: grants.config,
+            kv: grants.kv,
+            wasi: Wasi::new(log.clone()),
+            log,
+        }
+    }
+
+    /// The call's log, which outlives the store.
+    pub(super) fn log_book(&self) -> LogBook {
+        self.log.clone()
+    }
+}

@@ -1,0 +1,73 @@
+//! Compiled forms of components on disk, so that a restart compiles nothing.
+//!
+//! A compiled form is machine code: loading one that somebody else wrote would run
+//! it. So the folder belongs to the host alone (mode 0700), files are named by the
+//! component's digest under a folder named by the engine's settings, and they are
+//! put in place whole, by renaming.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::domain::plugin::Digest;
+
+#[derive(Debug)]
+pub(super) struct CompiledCache {
+    folder: PathBuf,
+}
+
+impl CompiledCache {
+    pub(super) fn open(root: &Path, engine: &Engine) -> io::Result<Self> {
+        // Whatever changes machine code (version, target, settings) changes this.
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let folder = root.join(format!("{:016x}", hasher.finish()));
+        fs::create_dir_all(&folder)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(root, fs::Permissions::from_mode(0o700))?;
+        }
+        Ok(Self { folder })
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.folder.join(format!("{}.cwasm", digest.hex()))
+    }
+
+    /// The component, if its compiled form is there. One that cannot be loaded is
+    /// removed and counts as absent: compiling again mends it.
+    #[allow(unsafe_code)]
+    pub(super) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
+        let path = self.path(digest);
+        if !path.exists() {
+            return None;
+        }
+        // SAFETY: the file was written by `store` below, in a folder that only this
+        // process's user may write to, from what the same engine settings compiled
+        // (they are part of the path, and Wasmtime checks them again).
+        match unsafe { Component::deserialize_file(engine, &path) } {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(%digest, error = format!("{error:#}"), "compiled form is unusable, compiling again");
+                let _ = fs::remove_file(&path);
+                None
+            }
+        }
+    }
+
+    /// Keeps the compiled form of a component.
+    pub(super) fn store(&self, digest: &Digest, component: &Component) -> io::Result<()> {
+        let bytes = component
+            .serialize()
+            .map_err(|error| io::Error::other(format!("{error:#}")))?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&bytes)?;
+        file.persist(self.path(digest))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! One Wasmtime engine for the process, and what stands beside it: the epoch
+//! ticker, the linker, the queue in front of the pool.
+//!
+//! Every choice here is explained in `docs/architecture.md`, "The engine".
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use moka::future::Cache;
+use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures,
+};
+
+use super::capability::CallState;
+use super::compiled::CompiledCache;
+use super::loaded::Loaded;
+use super::v1;
+use crate::domain::plugin::Digest;
+
+/// What an operator sets for all plugins together.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Sandboxes that may be alive at once.
+    pub concurrent_calls: u32,
+    /// Most linear memory of one call, in bytes; a binding may ask for less.
+    pub memory_bytes: u64,
+    /// Plugins kept ready in memory.
+    pub loaded_plugins: u64,
+    /// Where compiled forms are kept. Only the host may write there.
+    pub compiled_dir: PathBuf,
+}
+
+/// The engine could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the Wasm engine cannot start: {0}")]
+    Engine(String),
+    #[error("the folder for compiled plugins cannot be used")]
+    CompiledDir(#[source] std::io::Error),
+    #[error("the thread that interrupts plugins cannot start")]
+    Ticker(#[source] std::io::Error),
+}
+
+/// How often running guests are interrupted. It is the longest a guest keeps a
+/// worker thread to itself, and the grain of its time limit.
+pub(super) const TICK: Duration = Duration::from_millis(1);
+
+/// A component may be made of several core modules with a memory and tables each.
+const CORE_INSTANCES_PER_CALL: u32 = 40;
+const MEMORIES_PER_CALL: u32 = 4;
+const TABLES_PER_CALL: u32 = 8;
+const TABLE_ELEMENTS: usize = 20_000;
+/// What of a slot stays mapped between calls: enough for an SDK guest's initial
+/// memory, so that the ordinary call neither faults nor returns pages.
+const MEMORY_KEPT_RESIDENT: usize = 2 << 20;
+const TABLE_KEPT_RESIDENT: usize = 16 << 10;
+
+/// Runs plugins.
+pub struct Runtime {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<CallState>,
+    pub(super) compiled: CompiledCache,
+    pub(super) loaded: Cache<Digest, Arc<Loaded>>,
+    /// Compilation takes all the memory and time it wants, so it goes one by one.
+    pub(super) compiling: Semaphore,
+    /// Stands in front of the pool, where exhaustion would be an error.
+    pub(super) sandboxes: Semaphore,
+    pub(super) options: EngineOptions,
+    _ticker: Ticker,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    pub fn new(options: EngineOptions) -> Result<Self, StartError> {
+        let engine = Engine::new(&config(&options)).map_err(|e| engine_error(&e))?;
+        let mut linker = Linker::new(&engine);
+        v1::add_to_linker(&mut linker).map_err(|e| engine_error(&e))?;
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(|e| engine_error(&e))?;
+        let compiled =
+            CompiledCache::open(&options.compiled_dir, &engine).map_err(StartError::CompiledDir)?;
+        let ticker = Ticker::start(engine.clone()).map_err(StartError::Ticker)?;
+        Ok(Self {
+            engine,
+            linker,
+            compiled,
+            loaded: Cache::new(options.loaded_plugins),
+            compiling: Semaphore::new(1),
+            sandboxes: Semaphore::new(options.concurrent_calls as usize),
+            options,
+            _ticker: ticker,
+        })
+    }
+
+    /// Most linear memory one call can have, in bytes.
+    pub fn memory_ceiling(&self) -> u64 {
+        self.options.memory_bytes
+    }
+}
+
+fn engine_error(error: &wasmtime::Error) -> StartError {
+    StartError::Engine(format!("{error:#}"))
+}
+
+fn config(options: &EngineOptions) -> Config {
+    let calls = options.concurrent_calls;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls)
+        .total_core_instances(calls.saturating_mul(CORE_INSTANCES_PER_CALL))
+        .total_memories(calls.saturating_mul(MEMORIES_PER_CALL))
+        .total_tables(calls.saturating_mul(TABLES_PER_CALL))
+        .total_stacks(calls)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_CALL)
+        .max_memories_per_component(MEMORIES_PER_CALL)
+        .max_tables_per_component(TABLES_PER_CALL)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(usize::try_from(options.memory_bytes).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(MEMORY_KEPT_RESIDENT)
+        .table_keep_resident(TABLE_KEPT_RESIDENT)
+        // Needs Linux 6.7; `Auto` does without where it is older.
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        // Handlers are synchronous functions: nothing of this is needed, and each
+        // costs time at every call or is more for an attacker to try.
+        .concurrency_support(false)
+        .wasm_features(WasmFeatures::MEMORY64, false)
+        .wasm_features(WasmFeatures::THREADS, false)
+        .wasm_features(WasmFeatures::MULTI_MEMORY, false)
+        // Dumps and backtraces would carry callers' data and paths of ours.
+        .wasm_backtrace_max_frames(None);
+    config
+}
+
+/// The thread that advances the engine's epoch. It is a thread of the system and
+/// not a task, because a guest that does not yield may hold up tokio's timer.
+struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: Engine) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("epoch-ticker".to_owned())
+            .spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    std::thread::sleep(TICK);
+                    engine.increment_epoch();
+                }
+            })?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has nothing to say to anybody any more.
+            let _ = thread.join();
+        }
+    }
+}

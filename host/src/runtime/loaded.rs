@@ -1,0 +1,108 @@
+//! Plugins ready to be called: compiled, linked, their exports found.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::component::{Component, InstancePre};
+
+use super::Runtime;
+use super::capability::CallState;
+use super::inspect::{self, Rejection};
+use super::v1;
+use crate::domain::plugin::{Digest, Inspection};
+
+/// A plugin ready to be called.
+pub struct Loaded {
+    pub(super) pre: InstancePre<CallState>,
+    pub(super) exports: v1::Exports,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded")
+            .field("handlers", &self.exports.handlers())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stored component could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError<E: std::error::Error + 'static> {
+    #[error("the component's bytes cannot be had")]
+    Bytes(#[source] E),
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+}
+
+impl Runtime {
+    /// The plugin with that digest: from memory, from its compiled form on disk, or
+    /// compiled from the bytes. Callers who want the same one wait for the first.
+    pub async fn load<E>(
+        &self,
+        digest: Digest,
+        bytes: impl Future<Output = Result<Bytes, E>>,
+    ) -> Result<Arc<Loaded>, Arc<LoadError<E>>>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let load = async {
+            if let Some(component) = self.compiled.load(&self.engine, &digest) {
+                return Ok(Arc::new(self.link(&component)?));
+            }
+            let bytes = bytes.await.map_err(LoadError::Bytes)?;
+            let component = self.compile(digest, bytes).await?;
+            Ok(Arc::new(self.link(&component)?))
+        };
+        self.loaded.try_get_with(digest, load).await
+    }
+
+    /// Decides whether bytes are a plugin, and has it ready if they are.
+    pub async fn inspect(&self, bytes: Bytes) -> Result<Inspection, Rejection> {
+        let digest = Digest::of(&bytes);
+        inspect::check_form(&bytes)?;
+        let size = bytes.len() as u64;
+        let component = match self.compiled.load(&self.engine, &digest) {
+            Some(component) => component,
+            None => self.compile(digest, bytes).await?,
+        };
+        let imports = inspect::imports(&component, &self.engine);
+        let loaded = self.link(&component)?;
+        let exports = loaded.exports.handlers();
+        if exports.is_empty() {
+            return Err(inspect::no_known_export(&component, &self.engine));
+        }
+        self.loaded.insert(digest, Arc::new(loaded)).await;
+        Ok(Inspection {
+            digest,
+            size,
+            exports,
+            imports,
+        })
+    }
+
+    async fn compile(&self, digest: Digest, bytes: Bytes) -> Result<Component, Rejection> {
+        // The semaphore is never closed; if it were, going on is still right.
+        let _turn = self.compiling.acquire().await;
+        let engine = self.engine.clone();
+        let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
+        let component = compiled
+            .await
+            .map_err(|_| Rejection::CompilerFailed)?
+            .map_err(|error| inspect::not_compiled(&error))?;
+        if let Err(error) = self.compiled.store(&digest, &component) {
+            // It only costs the next start a compilation.
+            tracing::warn!(%digest, %error, "compiled form could not be kept");
+        }
+        Ok(component)
+    }
+
+    fn link(&self, component: &Component) -> Result<Loaded, Rejection> {
+        let pre = self
+            .linker
+            .instantiate_pre(component)
+            .map_err(|error| inspect::not_linked(component, &self.engine, &error))?;
+        let exports = v1::Exports::find(&pre);
+        Ok(Loaded { pre, exports })
+    }
+}

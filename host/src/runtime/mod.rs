@@ -1,0 +1,25 @@
+//! The sandbox: components in, opinions out.
+//!
+//! [`engine`] configures Wasmtime once for the process, [`inspect`] decides at
+//! upload whether bytes are a plugin, [`compiled`] keeps compiled forms on disk,
+//! [`loaded`] keeps plugins ready in memory, and [`invoke`] makes one fresh
+//! instance for one call and takes it away again. What a guest may reach is in
+//! [`capability`], one import each; [`v1`] is the contract's first version at the
+//! engine's edge.
+//!
+//! Only this module knows Wasmtime. It knows neither dialects nor the store: `call`
+//! hands it a [`capability::kv::KeyValue`] and the bytes of components.
+
+pub mod capability;
+pub mod compiled;
+pub mod engine;
+pub mod inspect;
+pub mod invoke;
+pub mod limits;
+pub mod loaded;
+mod v1;
+
+pub use self::engine::{EngineOptions, Runtime, StartError};
+pub use self::inspect::Rejection;
+pub use self::invoke::{Grants, Input, Ran};
+pub use self::loaded::{LoadError, Loaded};
