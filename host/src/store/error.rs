@@ -1,0 +1,71 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the data folder {} cannot be used", folder.display())]
+    Folder {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "another hookswitch server uses the data folder {}: stop it, or choose another folder with --data-dir",
+        folder.display()
+    )]
+    InUse { folder: PathBuf },
+    #[error("the database cannot be opened")]
+    Database(#[from] sqlx::Error),
+    #[error(
+        "the database's tables cannot be brought up to date; was it written by a newer hookswitch?"
+    )]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("a thread of the store cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// An operation did not happen. Cloned for everybody whose work was in the batch.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database cannot be read or written")]
+    Database(#[source] Arc<sqlx::Error>),
+    #[error("the disk cannot be synchronized")]
+    Disk(#[source] Arc<std::io::Error>),
+    #[error("the store is closing")]
+    Closing,
+    /// A row that we wrote ourselves cannot be read.
+    #[error("{what} in the database cannot be understood: {problem}")]
+    Corrupt { what: &'static str, problem: String },
+    #[error("there is a {what} of this name already")]
+    NameTaken { what: &'static str },
+    #[error("there is no {what} {id}")]
+    NotFound { what: &'static str, id: String },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl StoreError {
+    pub(super) fn corrupt(what: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self::Corrupt {
+            what,
+            problem: problem.to_string(),
+        }
+    }
+
+    /// What a unique name that is there already makes of a database error.
+    pub(super) fn or_name_taken(error: sqlx::Error, what: &'static str) -> Self {
+        match &error {
+            sqlx::Error::Database(database) if database.is_unique_violation() => {
+                Self::NameTaken { what }
+            }
+            _ => error.into(),
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! Reading events and decisions back, for the API; and claiming pending notices,
+//! for the worker.
+
+use jiff::Timestamp;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
+use uuid::Uuid;
+
+use super::journal::EventRecord;
+use super::page::{Page, PageRequest};
+use super::row;
+use super::{Durability, Store, StoreError};
+use crate::domain::Json;
+use crate::domain::event::Kind;
+use crate::domain::id::{BindingId, DeliveryId, EventId, OrganizationId, SourceId};
+use crate::domain::log::LogLine;
+
+/// How far an event has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventState {
+    /// A question with its decision.
+    Answered,
+    /// A notice whose handler has not run yet.
+    Accepted,
+    /// A notice whose decision is made.
+    Handled,
+}
+
+/// An event in a list.
+#[derive(Debug, Clone)]
+pub struct EventSummary {
+    pub id: EventId,
+    pub source: SourceId,
+    pub kind: String,
+    pub platform_type: String,
+    pub call_id: String,
+    pub agent_id: String,
+    pub tool: Option<String>,
+    pub state: EventState,
+    pub received_at: Timestamp,
+}
+
+/// An event with all that came of it.
+#[derive(Debug, Clone)]
+pub struct EventDetail {
+    pub summary: EventSummary,
+    pub payload: Json,
+    pub decision: Option<StoredDecision>,
+    pub log: Vec<(BindingId, LogLine)>,
+    pub deliveries: Vec<StoredDelivery>,
+}
+
+/// A decision as it was stored. Answer and invocations are in their JSON form.
+#[derive(Debug, Clone)]
+pub struct StoredDecision {
+    pub event: EventId,
+    pub kind: String,
+    pub outcome: String,
+    pub reason: Option<String>,
+    pub answer: Json,
+    pub reply: Option<(u16, Option<Json>)>,
+    pub elapsed_us: u64,
+    pub invocations: Json,
+    pub decided_at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredDelivery {
+    pub id: DeliveryId,
+    pub endpoint: String,
+    pub state: String,
+    pub body: Option<Json>,
+}
+
+/// Which events are wanted. Absent fields match everything.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    pub source: Option<SourceId>,
+    pub kind: Option<Kind>,
+    pub call: Option<String>,
+}
+
+/// A notice a worker has claimed.
+#[derive(Debug, Clone)]
+pub struct ClaimedNotice {
+    pub event: EventRecord,
+    /// How often it was claimed before.
+    pub attempts: u32,
+}
+
+#[derive(FromRow)]
+struct EventRow {
+    id: Uuid,
+    source_id: Uuid,
+    kind: String,
+    platform_type: String,
+    call_id: String,
+    agent_id: String,
+    tool: Option<String>,
+    received_at: i64,
+    pending: bool,
+}
+
+impl EventRow {
+    fn read(self) -> Result<EventSummary, StoreError> {
+        let question = Kind::parse(&self.kind)
+            .map_err(|e| StoreError::corrupt("event.kind", e))?
+            .is_question();
+        let state = match (question, self.pending) {
+            (true, _) => EventState::Answered,
+            (false, true) => EventState::Accepted,
+            (false, false) => EventState::Handled,
+        };
+        Ok(EventSummary {
+            id: self.id.into(),
+            source: self.source_id.into(),
+            kind: self.kind,
+            platform_type: self.platform_type,
+            call_id: self.call_id,
+            agent_id: self.agent_id,
+            tool: self.tool,
+            state,
+            received_at: row::timestamp(self.received_at, "event.received_at")?,
+        })
+    }
+}
+
+const EVENT_COLUMNS: &str = "id, source_id, kind, platform_type, call_id, agent_id, tool, \
+    received_at, EXISTS (SELECT 1 FROM pending_notice WHERE event_id = id) AS pending";
+
+#[derive(FromRow)]
+struct DecisionRow {
+    event_id: Uuid,
+    kind: String,
+    outcome: String,
+    reason: Option<String>,
+    answer: String,
+    reply_status: Option<u16>,
+    reply_body: Option<String>,
+    elapsed_us: i64,
+    invocations: String,
+    decided_at: i64,
+}
+
+impl DecisionRow {
+    fn read(self) -> Result<StoredDecision, StoreError> {
+        let body = self
+            .reply_body
+            .map(|b| row::json(b, "decision.reply_body"))
+            .transpose()?;
+        Ok(StoredDecision {
+            event: self.event_id.into(),
+            kind: self.kind,
+            outcome: self.outcome,
+            reason: self.reason,
+            answer: row::json(self.answer, "decision.answer")?,
+            reply: self.reply_status.map(|status| (status, body)),
+            elapsed_us: self.elapsed_us.unsigned_abs(),
+            invocations: row::json(self.invocations, "decision.invocations")?,
+            decided_at: row::timestamp(self.decided_at, "decision.decided_at")?,
+        })
+    }
+}
+
+const DECISION_COLUMNS: &str = "event_id, kind, outcome, reason, answer, reply_status, \
+    reply_body, elapsed_us, invocations, decided_at";
+
+impl Store {
+    pub async fn events(
+        &self,
+        organization: OrganizationId,
+        filter: &EventFilter,
+        page: PageRequest,
+    ) -> Result<Page<EventSummary>, StoreError> {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT ");
+        query
+            .push(EVENT_COLUMNS)
+            .push(" FROM event WHERE organization_id = ");
+        query.push_bind(organization.uuid());
+        if let Some(source) = filter.source {
+            query.push(" AND source_id = ").push_bind(source.uuid());
+        }
+        if let Some(kind) = &filter.kind {
+            query.push(" AND kind = ").push_bind(kind.as_str());
+        }
+        if let Some(call) = &filter.call {
+            // The second term lets the partial index serve.
+            query
+                .push(" AND call_id = ")
+                .push_bind(call)
+                .push(" AND call_id <> ''");
+        }
+        if let Some(after) = page.after {
+            query.push(" AND id < ").push_bind(after);
+        }
+        query
+            .push(" ORDER BY id DESC LIMIT ")
+            .push_bind(page.fetch());
+        let rows: Vec<EventRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        Page::of(rows, page, |row| row.id, EventRow::read)
+    }
+
+    pub async fn event(
+        &self,
+        organization: OrganizationId,
+        id: EventId,
+    ) -> Result<EventDetail, StoreError> {
+        let missing = || StoreError::NotFound {
+            what: "event",
+            id: id.to_string(),
+        };
+        let statement =
+            format!("SELECT {EVENT_COLUMNS} FROM event WHERE organization_id = ?1 AND id = ?2");
+        let row: Option<EventRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(organization.uuid())
+            .bind(id.uuid())
+            .fetch_optional(&self.readers)
+            .await?;
+        let summary = row.ok_or_else(missing)?.read()?;
+        let (payload,): (String,) = sqlx::query_as("SELECT body FROM payload WHERE event_id = ?1")
+            .bind(id.uuid())
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(EventDetail {
+            summary,
+            payload: row::json(payload, "payload.body")?,
+            decision: self.decision(organization, id).await?,
+            log: self.log(id).await?,
+            deliveries: self.deliveries(id).await?,
+        })
+    }
+
+    pub async fn decisions(
+        &self,
+        organization: OrganizationId,
+        outcome: Option<&str>,
+        page: PageRequest,
+    ) -> Result<Page<StoredDecision>, StoreError> {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT ");
+        query
+            .push(DECISION_COLUMNS)
+            .push(" FROM decision WHERE organization_id = ");
+        query.push_bind(organization.uuid());
+        if let Some(outcome) = outcome {
+            query.push(" AND outcome = ").push_bind(outcome);
+        }
+        if let Some(after) = page.after {
+            query.push(" AND event_id < ").push_bind(after);
+        }
+        query
+            .push(" ORDER BY event_id DESC LIMIT ")
+            .push_bind(page.fetch());
+        let rows: Vec<DecisionRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        Page::of(rows, page, |row| row.event_id, DecisionRow::read)
+    }
+
+    async fn decision(
+        &self,
+        organization: OrganizationId,
+        event: EventId,
+    ) -> Result<Option<StoredDecision>, StoreError> {
+        let statement = format!(
+            "SELECT {DECISION_COLUMNS} FROM decision WHERE organization_id = ?1 AND event_id = ?2"
+        );
+        let row: Option<DecisionRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(organization.uuid())
+            .bind(event.uuid())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(DecisionRow::read).transpose()
+    }
+
+    async fn log(&self, event: EventId) -> Result<Vec<(BindingId, LogLine)>, StoreError> {
+        let rows: Vec<(Uuid, String, String)> = sqlx::query_as(
+            "SELECT binding_id, level, message FROM log_line WHERE event_id = ?1 ORDER BY number",
+        )
+        .bind(event.uuid())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|(binding, level, message)| {
+                let level = serde_json::from_value(level.into())
+                    .map_err(|e| StoreError::corrupt("log_line.level", e))?;
+                Ok((binding.into(), LogLine { level, message }))
+            })
+            .collect()
+    }
+
+    async fn deliveries(&self, event: EventId) -> Result<Vec<StoredDelivery>, StoreError> {
+        let rows: Vec<(Uuid, String, String, Option<String>)> = sqlx::query_as(
+            "SELECT id, endpoint, state, body FROM delivery WHERE event_id = ?1 ORDER BY id",
+        )
+        .bind(event.uuid())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|(id, endpoint, state, body)| {
+                let body = body
+                    .map(|body| row::json(body, "delivery.body"))
+                    .transpose()?;
+                Ok(StoredDelivery {
+                    id: id.into(),
+                    endpoint,
+                    state,
+                    body,
+                })
+            })
+            .collect()
+    }
+}
+
+#[derive(FromRow)]
+struct NoticeRow {
+    organization_id: Uuid,
+    id: Uuid,
+    source_id: Uuid,
+    kind: String,
+    platform_type: String,
+    call_id: String,
+    agent_id: String,
+    tool: Option<String>,
+    received_at: i64,
+    body: String,
+    attempts: u32,
+}
+
+impl Store {
+    /// Claims pending notices, oldest first, until the lease ends: nobody else gets
+    /// them before. A worker that dies loses nothing, its notices come up again.
+    pub async fn claim_notices(
+        &self,
+        now: Timestamp,
+        leased_until: Timestamp,
+        limit: u16,
+    ) -> Result<Vec<ClaimedNotice>, StoreError> {
+        let (now, until) = (now.as_millisecond(), leased_until.as_millisecond());
+        let claimed: Vec<Uuid> = self
+            .writer
+            .change(Durability::Process, move |connection| {
+                Box::pin(async move {
+                    let ids: Vec<(Uuid,)> = sqlx::query_as(
+                        "UPDATE pending_notice SET leased_until = ?1, attempts = attempts + 1 \
+                         WHERE event_id IN (SELECT event_id FROM pending_notice \
+                         WHERE leased_until <= ?2 ORDER BY event_id LIMIT ?3) RETURNING event_id",
+                    )
+                    .bind(until)
+                    .bind(now)
+                    .bind(limit)
+                    .fetch_all(connection)
+                    .await?;
+                    Ok(ids.into_iter().map(|(id,)| id).collect())
+                })
+            })
+            .await?;
+        self.notices(&claimed).await
+    }
+
+    async fn notices(&self, ids: &[Uuid]) -> Result<Vec<ClaimedNotice>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+        let rows: Vec<NoticeRow> = sqlx::query_as(
+            "SELECT event.organization_id, event.id, source_id, kind, platform_type, call_id, \
+             agent_id, tool, received_at, body, attempts \
+             FROM pending_notice \
+             JOIN event ON event.organization_id = pending_notice.organization_id \
+             AND event.id = pending_notice.event_id \
+             JOIN payload ON payload.event_id = pending_notice.event_id \
+             WHERE pending_notice.event_id IN (SELECT unhex(value) FROM json_each(?1)) \
+             ORDER BY pending_notice.event_id",
+        )
+        .bind(row::written(&ids)?)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter().map(NoticeRow::read).collect()
+    }
+
+    /// Ends all leases. Right only at start, when no worker can hold one: the data
+    /// folder has one server at a time.
+    pub async fn release_notices(&self) -> Result<(), StoreError> {
+        self.writer
+            .change(Durability::Process, |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE pending_notice SET leased_until = 0 WHERE leased_until > 0",
+                    )
+                    .execute(connection)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+impl NoticeRow {
+    fn read(self) -> Result<ClaimedNotice, StoreError> {
+        let event = EventRecord {
+            organization: self.organization_id.into(),
+            id: self.id.into(),
+            source: self.source_id.into(),
+            kind: Kind::parse(&self.kind).map_err(|e| StoreError::corrupt("event.kind", e))?,
+            platform_type: self.platform_type,
+            call_id: self.call_id,
+            agent_id: self.agent_id,
+            tool: self.tool,
+            received_at: row::timestamp(self.received_at, "event.received_at")?,
+            payload: self.body.into(),
+        };
+        Ok(ClaimedNotice {
+            event,
+            attempts: self.attempts,
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! What is kept: SQL, by noun.
+//!
+//! SQLite in WAL mode, one writer ([`writer`]), several readers. The writer takes
+//! what is waiting, writes it in one transaction with one statement per table, and
+//! acknowledges after the commit, or after the disk has it where that was asked
+//! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries);
+//! [`setup`] and its neighbours are what operators and customers create.
+//!
+//! Only this module knows SQL. `call` and `http` use it; it knows the domain and
+//! nobody else.
+
+mod binding;
+mod component;
+mod disk;
+mod error;
+pub mod event;
+pub mod journal;
+mod kv;
+mod page;
+mod plugin;
+mod row;
+mod source;
+mod token;
+mod writer;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+pub use self::binding::NewBinding;
+pub use self::error::{OpenError, StoreError};
+pub use self::page::{Page, PageRequest};
+pub use self::plugin::Uploaded;
+pub use self::source::NewSource;
+pub use self::token::TokenHash;
+use self::writer::Writer;
+
+/// What an acknowledgement promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Survives the death of the process.
+    Process,
+    /// Survives the loss of power.
+    PowerLoss,
+}
+
+/// The store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    readers: SqlitePool,
+    writer: Writer,
+    answers: Durability,
+    setup: Arc<AtomicU64>,
+}
+
+const DATABASE: &str = "hookswitch.db";
+const LOCK: &str = "hookswitch.lock";
+const READERS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Keeps a second server away from a data folder for as long as it lives.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: fs::File,
+}
+
+/// An open store, and what has to be ended with it.
+#[derive(Debug)]
+pub struct OpenStore {
+    pub store: Store,
+    tasks: writer::Tasks,
+    lock: FolderLock,
+}
+
+impl OpenStore {
+    /// Opens the store in a folder, makes it if it is not there, and brings its
+    /// tables up to date. `answers` is what storing an answered question promises.
+    pub async fn open(folder: &Path, answers: Durability) -> Result<Self, OpenError> {
+        make_folder(folder)?;
+        let lock = lock(folder)?;
+        let database = folder.join(DATABASE);
+        let mut connection = connect(&database).await?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&mut connection)
+            .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options(&database).read_only(true))
+            .await?;
+        let checkpointer = connect(&database).await?;
+        let (writer, tasks) = writer::start(connection, checkpointer, wal(&database))?;
+        let setup = Arc::new(AtomicU64::new(0));
+        Ok(Self {
+            store: Store {
+                readers,
+                writer,
+                answers,
+                setup,
+            },
+            tasks,
+            lock,
+        })
+    }
+
+    /// Writes what is waiting and closes. Every clone of the store must be gone.
+    pub async fn close(self) {
+        let Self { store, tasks, lock } = self;
+        store.readers.close().await;
+        drop(store);
+        tasks.finish().await;
+        drop(lock);
+    }
+}
+
+impl Store {
+    /// Whether the store answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Changes whenever sources or bindings do. Whoever keeps a copy of them reads
+    /// this first, and the copy is good for as long as it stays the same.
+    pub fn setup_generation(&self) -> u64 {
+        self.setup.load(Ordering::Acquire)
+    }
+
+    /// To be called after the commit of every change of a source or binding.
+    fn setup_changed(&self) {
+        self.setup.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), OpenError> {
+    let at = |source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    };
+    fs::create_dir_all(folder).map_err(at)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(at)?;
+    }
+    Ok(())
+}
+
+fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
+    let at = |source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    };
+    let file = fs::File::create(folder.join(LOCK)).map_err(at)?;
+    match file.try_lock() {
+        Ok(()) => Ok(FolderLock { _file: file }),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
+            folder: folder.to_owned(),
+        }),
+        Err(fs::TryLockError::Error(error)) => Err(at(error)),
+    }
+}
+
+fn options(database: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(database)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit is in the log file, not yet on the disk: `disk` sees to that for
+        // those who wait for it, and they wait together.
+        .synchronous(SqliteSynchronous::Normal)
+        .pragma("temp_store", "memory")
+        .log_statements(tracing::log::LevelFilter::Off)
+}
+
+async fn connect(database: &Path) -> Result<SqliteConnection, OpenError> {
+    // Checkpoints are the checkpointer's work, so that no commit waits for one.
+    let options = options(database).pragma("wal_autocheckpoint", "0");
+    Ok(SqliteConnection::connect_with(&options).await?)
+}
+
+fn wal(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}

@@ -1,0 +1,223 @@
+//! Plugins and their versions.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, FromRow};
+use uuid::Uuid;
+
+use super::page::{Page, PageRequest};
+use super::row;
+use super::{Durability, Store, StoreError};
+use crate::domain::id::{OrganizationId, PluginId};
+use crate::domain::plugin::{Inspection, Name, Plugin, Version};
+
+/// What an upload came to.
+#[derive(Debug, Clone)]
+pub enum Uploaded {
+    New(Version),
+    /// These bytes were a version of the plugin already.
+    Known(Version),
+}
+
+#[derive(FromRow)]
+struct PluginRow {
+    id: Uuid,
+    name: String,
+    latest_version: u32,
+    created_at: i64,
+}
+
+impl PluginRow {
+    fn read(self) -> Result<Plugin, StoreError> {
+        Ok(Plugin {
+            id: self.id.into(),
+            name: self
+                .name
+                .parse()
+                .map_err(|e| StoreError::corrupt("plugin.name", e))?,
+            latest_version: self.latest_version,
+            created_at: row::timestamp(self.created_at, "plugin.created_at")?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct VersionRow {
+    number: u32,
+    digest: String,
+    size: i64,
+    exports: String,
+    imports: String,
+    created_at: i64,
+}
+
+impl VersionRow {
+    fn read(self, plugin: &Name) -> Result<Version, StoreError> {
+        Ok(Version {
+            plugin: plugin.clone(),
+            number: self.number,
+            inspection: Inspection {
+                digest: self
+                    .digest
+                    .parse()
+                    .map_err(|e| StoreError::corrupt("version.digest", e))?,
+                size: self.size.unsigned_abs(),
+                exports: row::parsed(&self.exports, "version.exports")?,
+                imports: row::parsed(&self.imports, "version.imports")?,
+            },
+            created_at: row::timestamp(self.created_at, "version.created_at")?,
+        })
+    }
+}
+
+const PLUGINS: &str = "SELECT plugin.id, plugin.name, \
+    (SELECT max(number) FROM plugin_version WHERE plugin_id = plugin.id) AS latest_version, \
+    plugin.created_at FROM plugin WHERE plugin.organization_id = ?1";
+
+const VERSIONS: &str =
+    "SELECT number, digest, size, exports, imports, created_at FROM plugin_version";
+
+impl Store {
+    /// Stores a component as the next version of a plugin, which comes into being
+    /// with its first.
+    pub async fn upload(
+        &self,
+        organization: OrganizationId,
+        plugin: Name,
+        new_plugin: PluginId,
+        inspection: Inspection,
+        bytes: Bytes,
+        now: Timestamp,
+    ) -> Result<Uploaded, StoreError> {
+        self.writer
+            .change(Durability::PowerLoss, move |connection| {
+                Box::pin(async move {
+                    let mut savepoint = connection.begin().await?;
+                    let id =
+                        plugin_id(&mut savepoint, organization, &plugin, new_plugin, now).await?;
+                    let known = version_with(&mut savepoint, id, &inspection).await?;
+                    if let Some(known) = known {
+                        savepoint.commit().await?;
+                        return Ok(Uploaded::Known(known.read(&plugin)?));
+                    }
+                    let row = insert_version(&mut savepoint, id, &inspection, &bytes, now).await?;
+                    savepoint.commit().await?;
+                    Ok(Uploaded::New(row.read(&plugin)?))
+                })
+            })
+            .await
+    }
+
+    pub async fn plugin(
+        &self,
+        organization: OrganizationId,
+        name: &Name,
+    ) -> Result<(Plugin, Vec<Version>), StoreError> {
+        let statement = format!("{PLUGINS} AND plugin.name = ?2");
+        let row: Option<PluginRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(organization.uuid())
+            .bind(name.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        let missing = || StoreError::NotFound {
+            what: "plugin",
+            id: name.to_string(),
+        };
+        let plugin = row.ok_or_else(missing)?.read()?;
+        let statement = format!("{VERSIONS} WHERE plugin_id = ?1 ORDER BY number DESC LIMIT 1000");
+        let versions: Vec<VersionRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(plugin.id.uuid())
+            .fetch_all(&self.readers)
+            .await?;
+        let versions = versions
+            .into_iter()
+            .map(|row| row.read(name))
+            .collect::<Result<_, _>>()?;
+        Ok((plugin, versions))
+    }
+
+    pub async fn plugins(
+        &self,
+        organization: OrganizationId,
+        page: PageRequest,
+    ) -> Result<Page<Plugin>, StoreError> {
+        let statement = format!(
+            "{PLUGINS} AND (?2 IS NULL OR plugin.id < ?2) ORDER BY plugin.id DESC LIMIT ?3"
+        );
+        let rows: Vec<PluginRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(organization.uuid())
+            .bind(page.after)
+            .bind(page.fetch())
+            .fetch_all(&self.readers)
+            .await?;
+        Page::of(rows, page, |row| row.id, PluginRow::read)
+    }
+}
+
+async fn plugin_id(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    name: &Name,
+    new: PluginId,
+    now: Timestamp,
+) -> Result<Uuid, StoreError> {
+    sqlx::query(
+        "INSERT INTO plugin (id, organization_id, name, created_at) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(new.uuid())
+    .bind(organization.uuid())
+    .bind(name.as_str())
+    .bind(now.as_millisecond())
+    .execute(&mut *connection)
+    .await?;
+    let (id,) = sqlx::query_as("SELECT id FROM plugin WHERE organization_id = ?1 AND name = ?2")
+        .bind(organization.uuid())
+        .bind(name.as_str())
+        .fetch_one(connection)
+        .await?;
+    Ok(id)
+}
+
+async fn version_with(
+    connection: &mut SqliteConnection,
+    plugin: Uuid,
+    inspection: &Inspection,
+) -> Result<Option<VersionRow>, StoreError> {
+    let statement = format!("{VERSIONS} WHERE plugin_id = ?1 AND digest = ?2");
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        .bind(plugin)
+        .bind(inspection.digest.to_string())
+        .fetch_optional(connection)
+        .await?)
+}
+
+async fn insert_version(
+    connection: &mut SqliteConnection,
+    plugin: Uuid,
+    inspection: &Inspection,
+    bytes: &Bytes,
+    now: Timestamp,
+) -> Result<VersionRow, StoreError> {
+    let digest = inspection.digest.to_string();
+    sqlx::query("INSERT INTO component (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        .bind(&digest)
+        .bind(bytes.as_ref())
+        .execute(&mut *connection)
+        .await?;
+    Ok(sqlx::query_as(
+        "INSERT INTO plugin_version (plugin_id, number, digest, size, exports, imports, created_at) \
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 \
+         FROM plugin_version WHERE plugin_id = ?1 \
+         RETURNING number, digest, size, exports, imports, created_at",
+    )
+    .bind(plugin)
+    .bind(&digest)
+    .bind(i64::try_from(inspection.size).unwrap_or(i64::MAX))
+    .bind(row::written(&inspection.exports)?)
+    .bind(row::written(&inspection.imports)?)
+    .bind(now.as_millisecond())
+    .fetch_one(connection)
+    .await?)
+}

@@ -1,0 +1,25 @@
+//! Reading columns back into the domain. What cannot be read was not written by
+//! us, and is reported as corrupt with the column's name.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::StoreError;
+use crate::domain::Json;
+
+pub(super) fn timestamp(milliseconds: i64, what: &'static str) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(milliseconds).map_err(|e| StoreError::corrupt(what, e))
+}
+
+pub(super) fn parsed<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::corrupt(what, e))
+}
+
+pub(super) fn json(text: String, what: &'static str) -> Result<Json, StoreError> {
+    RawValue::from_string(text).map_err(|e| StoreError::corrupt(what, e))
+}
+
+pub(super) fn written(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::corrupt("a new row", e))
+}

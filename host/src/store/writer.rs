@@ -1,0 +1,280 @@
+//! The one writer: takes what is waiting, commits it together, acknowledges.
+//!
+//! Two kinds of work arrive. Journal entries are rows for known tables, already
+//! written as JSON by whoever sends them, so that the writer only joins them and
+//! runs one statement per table. Changes are closures over the connection: few,
+//! and each may fail alone. A batch is one transaction; if its commit fails, nobody
+//! in it is acknowledged.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Sqlite, Transaction};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::disk::DiskSync;
+use super::journal::Entry;
+use super::{Durability, OpenError, StoreError};
+
+/// Work that may wait for the writer before senders have to wait.
+const QUEUE: usize = 4096;
+/// Most pieces of work in one transaction.
+const MAX_BATCH: usize = 1024;
+/// A batch is closed when it has this many bytes of rows.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+
+/// How a committed change tells its sender.
+type Tell = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+pub(super) type Running<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+trait Change: Send {
+    fn run<'c>(
+        self: Box<Self>,
+        connection: &'c mut SqliteConnection,
+    ) -> Pin<Box<dyn Future<Output = Tell> + Send + 'c>>;
+
+    /// Tells the sender that it will not be run.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+struct Closure<F, T> {
+    run: F,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Change for Closure<F, T>
+where
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
+    T: Send + 'static,
+{
+    fn run<'c>(
+        self: Box<Self>,
+        connection: &'c mut SqliteConnection,
+    ) -> Pin<Box<dyn Future<Output = Tell> + Send + 'c>> {
+        Box::pin(async move {
+            let result = (self.run)(connection).await;
+            let reply = self.reply;
+            let tell: Tell = Box::new(move |committed: Result<(), StoreError>| {
+                // A sender that stopped waiting does not want to know.
+                let _ = reply.send(committed.and(result));
+            });
+            tell
+        })
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        let _ = self.reply.send(Err(error));
+    }
+}
+
+enum Work {
+    Journal {
+        entry: Entry,
+        durability: Durability,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Change {
+        change: Box<dyn Change>,
+        durability: Durability,
+    },
+}
+
+/// Where to send work. Cheap to clone; the writer ends when all are gone.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Work>,
+}
+
+impl Writer {
+    /// Writes the entry's rows; returns once they are as durable as asked.
+    pub(super) async fn journal(
+        &self,
+        entry: Entry,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let work = Work::Journal {
+            entry,
+            durability,
+            reply,
+        };
+        self.queue
+            .send(work)
+            .await
+            .map_err(|_| StoreError::Closing)?;
+        answer.await.map_err(|_| StoreError::Closing)?
+    }
+
+    /// Runs a change inside the writer's transaction. One that fails after it has
+    /// written must undo that itself, with a savepoint (`connection.begin()`).
+    pub(super) async fn change<T, F>(&self, durability: Durability, run: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let work = Work::Change {
+            change: Box::new(Closure { run, reply }),
+            durability,
+        };
+        self.queue
+            .send(work)
+            .await
+            .map_err(|_| StoreError::Closing)?;
+        answer.await.map_err(|_| StoreError::Closing)?
+    }
+}
+
+/// What runs beside the store, to be waited for at its end.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    writer: JoinHandle<()>,
+    checkpointer: JoinHandle<()>,
+    disk: std::thread::JoinHandle<()>,
+}
+
+impl Tasks {
+    /// Waits until everything sent is written. All `Writer`s must be gone.
+    pub(super) async fn finish(self) {
+        if self.writer.await.is_err() {
+            tracing::error!("the store's writer has panicked");
+        }
+        self.checkpointer.abort();
+        let _ = self.checkpointer.await;
+        let joined = tokio::task::spawn_blocking(move || self.disk.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the store's sync thread has panicked");
+        }
+    }
+}
+
+pub(super) fn start(
+    connection: SqliteConnection,
+    checkpointer: SqliteConnection,
+    log: PathBuf,
+) -> Result<(Writer, Tasks), OpenError> {
+    let (queue, receiver) = mpsc::channel(QUEUE);
+    let (disk, disk_thread) = DiskSync::start(log.clone()).map_err(OpenError::Thread)?;
+    let writer = tokio::spawn(write(connection, receiver, disk));
+    let checkpointer = tokio::spawn(checkpoint(checkpointer, log));
+    Ok((
+        Writer { queue },
+        Tasks {
+            writer,
+            checkpointer,
+            disk: disk_thread,
+        },
+    ))
+}
+
+async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Work>, disk: DiskSync) {
+    while let Some(first) = queue.recv().await {
+        let mut batch = Batch::default();
+        batch.add(first);
+        while !batch.is_full() {
+            match queue.try_recv() {
+                Ok(work) => batch.add(work),
+                Err(_) => break,
+            }
+        }
+        batch.commit(&mut connection, &disk).await;
+    }
+    if let Err(error) = connection.close().await {
+        tracing::error!(%error, "the database could not be closed");
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    rows: Entry,
+    changes: VecDeque<(Box<dyn Change>, Durability)>,
+    tell: Vec<(Tell, Durability)>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.changes.len() + self.tell.len() >= MAX_BATCH || self.rows.bytes() >= MAX_BATCH_BYTES
+    }
+
+    fn add(&mut self, work: Work) {
+        match work {
+            Work::Journal {
+                entry,
+                durability,
+                reply,
+            } => {
+                self.rows.append(entry);
+                let tell: Tell = Box::new(move |committed| {
+                    let _ = reply.send(committed);
+                });
+                self.tell.push((tell, durability));
+            }
+            Work::Change { change, durability } => self.changes.push_back((change, durability)),
+        }
+    }
+
+    async fn commit(mut self, connection: &mut SqliteConnection, disk: &DiskSync) {
+        let committed = self.write(connection).await;
+        if let Err(error) = &committed {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "a batch could not be written"
+            );
+        }
+        for (tell, durability) in self.tell {
+            match (&committed, durability) {
+                (Ok(()), Durability::PowerLoss) => disk.after_sync(tell),
+                _ => tell(committed.clone()),
+            }
+        }
+        if let Err(error) = committed {
+            for (change, _) in self.changes {
+                change.refuse(error.clone());
+            }
+        }
+    }
+
+    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let mut transaction: Transaction<'_, Sqlite> =
+            connection.begin_with("BEGIN IMMEDIATE").await?;
+        self.rows.write(&mut transaction).await?;
+        while let Some((change, durability)) = self.changes.pop_front() {
+            let tell = change.run(&mut transaction).await;
+            self.tell.push((tell, durability));
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// How often the log is looked at.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
+/// From this size on it is copied into the database while writing goes on.
+const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// From this size on writers wait until it can begin anew.
+const RESTART_BYTES: u64 = 256 << 20;
+
+/// Keeps the log short, on a connection of its own.
+async fn checkpoint(mut connection: SqliteConnection, log: PathBuf) {
+    loop {
+        tokio::time::sleep(CHECKPOINT_EVERY).await;
+        let statement = match log_size(&log) {
+            size if size >= RESTART_BYTES => "PRAGMA wal_checkpoint(RESTART)",
+            size if size >= CHECKPOINT_BYTES => "PRAGMA wal_checkpoint(PASSIVE)",
+            _ => continue,
+        };
+        if let Err(error) = sqlx::query(statement).execute(&mut connection).await {
+            tracing::warn!(%error, "the database's log could not be copied yet");
+        }
+    }
+}
+
+fn log_size(log: &Path) -> u64 {
+    std::fs::metadata(log).map_or(0, |file| file.len())
+}
