@@ -1,0 +1,519 @@
+//! The story: what happens to a webhook between its arrival and its reply.
+//!
+//! A question: prove → parse → ask the bound plugins, the most specific first →
+//! fall back to a verdict → render → record → reply. A notice: prove → parse →
+//! store → acknowledge; later [`Switch::handle`] asks its event handler and records
+//! what is owed to whom.
+//!
+//! This is the one module that joins `ingest`, `runtime` and `store`, which do not
+//! know each other. `http` brings requests, [`crate::notices`] brings stored
+//! notices back.
+
+mod route;
+mod space;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use self::route::Routes;
+pub use self::route::{Route, RouteError};
+use self::space::PluginSpace;
+use crate::domain::binding::{self, Binding};
+use crate::domain::decision::{
+    Answer, Decision, EventAnswer, Failure, FailureCode, Invocation, InvocationOutcome, Opinion,
+    Outcome, StartAnswer, ToolAnswer, TransferAnswer, Why,
+};
+use crate::domain::event::{CallEvent, Matter};
+use crate::domain::id::{BindingId, DeliveryId, EventId, SourceId};
+use crate::domain::kv::Space;
+use crate::domain::log::LogLine;
+use crate::domain::plugin::Handler;
+use crate::domain::source::Patience;
+use crate::ingest::{self, Inbound, Reply, proof};
+use crate::json::{self, ReadError};
+use crate::runtime::{Grants, Input, Runtime};
+use crate::store::event::ClaimedNotice;
+use crate::store::journal::{self, DecisionRecord, EventRecord, SentReply};
+use crate::store::{Store, StoreError};
+
+/// A request that gets no answer of a plugin or a verdict, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    #[error("the request does not prove its origin")]
+    Unproven(#[from] proof::Unproven),
+    #[error(transparent)]
+    Payload(#[from] ReadError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the decision could not be recorded before the platform's timeout")]
+    RecordedLate,
+}
+
+/// When a request arrived, by both clocks: for its budget and for its record.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    pub at: Instant,
+    pub time: Timestamp,
+}
+
+impl Arrival {
+    pub fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            time: Timestamp::now(),
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Received {
+    pub event: EventId,
+    pub reply: Reply,
+    /// How a question was decided; a notice's decision is yet to come.
+    pub decided: Option<Decided>,
+}
+
+/// A decision with what the plugins said on the way.
+#[derive(Debug)]
+pub struct Decided {
+    pub decision: Decision,
+    pub log: Vec<(BindingId, LogLine)>,
+}
+
+/// Takes events in and decides. One for the process.
+#[derive(Debug)]
+pub struct Switch {
+    store: Store,
+    runtime: Arc<Runtime>,
+    routes: Routes,
+    accepted: Notify,
+}
+
+/// The event being decided.
+struct Case<'a> {
+    event: &'a CallEvent,
+    record: &'a EventRecord,
+    started: Instant,
+    deadline: Instant,
+}
+
+/// An answer that the dialect can send, with its rendered form.
+struct Standing {
+    answer: Answer,
+    reply: Option<Reply>,
+    outcome: Outcome,
+}
+
+impl Switch {
+    pub fn new(store: Store, runtime: Arc<Runtime>) -> Self {
+        let routes = Routes::new(store.clone());
+        Self {
+            store,
+            runtime,
+            routes,
+            accepted: Notify::new(),
+        }
+    }
+
+    /// Takes one request of a platform.
+    pub async fn receive(
+        &self,
+        source: SourceId,
+        inbound: Inbound,
+        arrival: Arrival,
+    ) -> Result<Received, CallError> {
+        let route = self.routes.get(source).await?;
+        self.receive_by(&route, inbound, arrival).await
+    }
+
+    /// The same, when it is known already who is to be asked.
+    pub async fn receive_by(
+        &self,
+        route: &Route,
+        inbound: Inbound,
+        arrival: Arrival,
+    ) -> Result<Received, CallError> {
+        proof::check(&route.source.proof, &inbound)?;
+        let event = route.dialect.parse(json::text(&inbound.body)?)?;
+        let record = record_of(route, &event, inbound, arrival.time);
+        match event.matter {
+            Matter::Question(_) => self.answer(route, &event, &record, arrival).await,
+            Matter::Notice(_) => self.accept(route, &record).await,
+        }
+    }
+
+    async fn accept(&self, route: &Route, record: &EventRecord) -> Result<Received, CallError> {
+        self.store.accept(record).await?;
+        self.accepted.notify_one();
+        let reply = Reply::Body(route.dialect.acknowledge(record.id));
+        Ok(Received {
+            event: record.id,
+            reply,
+            decided: None,
+        })
+    }
+
+    async fn answer(
+        &self,
+        route: &Route,
+        event: &CallEvent,
+        record: &EventRecord,
+        arrival: Arrival,
+    ) -> Result<Received, CallError> {
+        let handler = record.kind.handler();
+        let patience = &route.source.patience;
+        let deadline = arrival.at + patience.budget(handler);
+        let case = Case {
+            event,
+            record,
+            started: arrival.at,
+            deadline,
+        };
+        let (decided, reply) = self.decide(route, &case).await;
+        // A question always has a reply; were there none, the platform falls back.
+        let reply = reply.unwrap_or(Reply::Unavailable);
+        let decision = DecisionRecord {
+            organization: record.organization,
+            event: record.id,
+            decision: decided.decision,
+            reply: Some(sent(&reply)),
+            log: decided.log,
+        };
+        // The margin is there for this.
+        let margin = Duration::from_millis(patience.margin_ms.into());
+        timeout_at(deadline + margin, self.store.record(record, &decision))
+            .await
+            .map_err(|_elapsed| CallError::RecordedLate)??;
+        let decided = Decided {
+            decision: decision.decision,
+            log: decision.log,
+        };
+        Ok(Received {
+            event: record.id,
+            reply,
+            decided: Some(decided),
+        })
+    }
+
+    /// Asks one binding after the other until there is an answer.
+    async fn decide(&self, route: &Route, case: &Case<'_>) -> (Decided, Option<Reply>) {
+        let handler = case.record.kind.handler();
+        let facts = case.event.facts();
+        let mut invocations = Vec::new();
+        let mut log = Vec::new();
+        let mut standing = None;
+        for binding in binding::candidates(&route.bindings, route.source.id, &facts) {
+            let asked = self.ask(route, binding, case).await;
+            log.extend(asked.log.into_iter().map(|line| (binding.id, line)));
+            invocations.push(asked.invocation);
+            standing = match asked.says {
+                Says::Answer(answer, reply) => Some(Standing {
+                    answer,
+                    reply,
+                    outcome: Outcome::Answered,
+                }),
+                Says::Pass => continue,
+                Says::Nothing(why) => Some(route.verdict(Some(binding), handler, why)),
+            };
+            break;
+        }
+        let why = if invocations.is_empty() {
+            Why::NoBinding
+        } else {
+            Why::AllPassed
+        };
+        let standing = standing.unwrap_or_else(|| route.verdict(None, handler, why));
+        let decision = Decision {
+            kind: case.record.kind.clone(),
+            outcome: standing.outcome,
+            answer: standing.answer,
+            invocations,
+            elapsed: case.started.elapsed(),
+            decided_at: Timestamp::now(),
+        };
+        (Decided { decision, log }, standing.reply)
+    }
+
+    /// Calls one binding's plugin and checks what it says.
+    async fn ask(&self, route: &Route, binding: &Binding, case: &Case<'_>) -> Asked {
+        let asked_at = Instant::now();
+        let own = binding.limits.time().map(|time| asked_at + time);
+        let deadline = own.map_or(case.deadline, |own| own.min(case.deadline));
+        let (result, log, memory_bytes) = match self.load(binding, deadline).await {
+            Err(failure) => (Err(failure), Vec::new(), 0),
+            Ok(plugin) => {
+                let input = Input {
+                    id: case.record.id,
+                    event: case.event,
+                    payload: case.record.payload.clone(),
+                    received_at: case.record.received_at,
+                    deadline,
+                };
+                let ran = self
+                    .runtime
+                    .invoke(&plugin, input, self.grants(route, binding))
+                    .await;
+                (ran.result, ran.log, ran.memory_bytes)
+            }
+        };
+        let (says, outcome, error) = weigh(route, result);
+        let invocation = Invocation {
+            binding: binding.id,
+            plugin: binding.plugin.clone(),
+            handler: case.record.kind.handler(),
+            outcome,
+            error,
+            elapsed: asked_at.elapsed(),
+            memory_bytes,
+        };
+        Asked {
+            says,
+            invocation,
+            log,
+        }
+    }
+
+    async fn load(
+        &self,
+        binding: &Binding,
+        deadline: Instant,
+    ) -> Result<Arc<crate::runtime::Loaded>, Failure> {
+        let digest = binding.plugin.digest;
+        let bytes = self.store.component(digest);
+        match timeout_at(deadline, self.runtime.load(digest, bytes)).await {
+            Ok(Ok(plugin)) => Ok(plugin),
+            Ok(Err(error)) => {
+                tracing::error!(binding = %binding.id, %digest, error = &error as &dyn std::error::Error, "a bound plugin cannot be loaded");
+                let message = "the plugin cannot be loaded; the operator's log says why";
+                Err(Failure {
+                    code: FailureCode::Unavailable,
+                    message: message.to_owned(),
+                })
+            }
+            Err(_elapsed) => Err(Failure {
+                code: FailureCode::Timeout,
+                message: "the plugin was not ready before the deadline".to_owned(),
+            }),
+        }
+    }
+
+    fn grants(&self, route: &Route, binding: &Binding) -> Grants {
+        let space = Space {
+            organization: route.source.organization,
+            plugin: binding.plugin_id,
+        };
+        Grants {
+            config: Arc::clone(&binding.config),
+            kv: Arc::new(PluginSpace::new(self.store.clone(), space)),
+            memory_bytes: binding.limits.memory_bytes,
+        }
+    }
+}
+
+/// What asking one binding gave.
+struct Asked {
+    says: Says,
+    invocation: Invocation,
+    log: Vec<LogLine>,
+}
+
+enum Says {
+    Answer(Answer, Option<Reply>),
+    Pass,
+    Nothing(Why),
+}
+
+/// An opinion counts as an answer only if the dialect can send it.
+fn weigh(
+    route: &Route,
+    result: Result<Opinion, Failure>,
+) -> (Says, InvocationOutcome, Option<Failure>) {
+    let failed = |failure| {
+        (
+            Says::Nothing(Why::PluginFailed),
+            InvocationOutcome::Failed,
+            Some(failure),
+        )
+    };
+    match result {
+        Err(failure) => failed(failure),
+        Ok(Opinion::Pass) => (Says::Pass, InvocationOutcome::Passed, None),
+        // Endpoints that could answer come with the forwarding of events.
+        Ok(Opinion::Forward(_endpoint)) => (
+            Says::Nothing(Why::ForwardUnavailable),
+            InvocationOutcome::Forwarded,
+            None,
+        ),
+        Ok(Opinion::Answer(answer)) => match ingest::render(route.dialect, &answer) {
+            Ok(reply) => (
+                Says::Answer(answer, reply),
+                InvocationOutcome::Answered,
+                None,
+            ),
+            Err(invalid) => failed(Failure {
+                code: FailureCode::InvalidAnswer,
+                message: invalid.to_string(),
+            }),
+        },
+    }
+}
+
+impl Route {
+    /// The answer that stands when no plugin gave one: the binding's own, or the
+    /// source's. One that the dialect cannot send gives way to "unavailable".
+    fn verdict(&self, binding: Option<&Binding>, handler: Handler, why: Why) -> Standing {
+        let outcome = Outcome::Verdict(why);
+        let own = binding.and_then(|binding| binding.on_failure.for_handler(handler));
+        let answer = own.unwrap_or_else(|| self.source.verdicts.for_handler(handler));
+        match ingest::render(self.dialect, &answer) {
+            Ok(reply) => Standing {
+                answer,
+                reply,
+                outcome,
+            },
+            Err(invalid) => {
+                tracing::warn!(source = %self.source.id, binding = binding.map(|b| tracing::field::display(b.id)), error = %invalid, "a verdict cannot be sent by this dialect");
+                Standing {
+                    answer: unavailable(handler),
+                    reply: Some(Reply::Unavailable),
+                    outcome,
+                }
+            }
+        }
+    }
+}
+
+fn unavailable(handler: Handler) -> Answer {
+    match handler {
+        Handler::Start => Answer::Start(StartAnswer::Unavailable {}),
+        Handler::Transfer => Answer::Transfer(TransferAnswer::Unavailable {}),
+        Handler::Tool => Answer::Tool(ToolAnswer::Unavailable {}),
+        Handler::Event => Answer::Event(EventAnswer::Unchanged {}),
+    }
+}
+
+fn sent(reply: &Reply) -> SentReply {
+    match reply {
+        Reply::Body(body) => SentReply {
+            status: 200,
+            body: Some(body.clone()),
+        },
+        Reply::Unavailable => SentReply {
+            status: 503,
+            body: None,
+        },
+    }
+}
+
+fn record_of(route: &Route, event: &CallEvent, inbound: Inbound, time: Timestamp) -> EventRecord {
+    EventRecord {
+        organization: route.source.organization,
+        id: EventId::from(Uuid::now_v7()),
+        source: route.source.id,
+        kind: event.kind(),
+        platform_type: event.platform_type.clone(),
+        call_id: event.call.call_id.clone(),
+        agent_id: event.call.agent_id.clone(),
+        tool: event.tool().map(str::to_owned),
+        received_at: time,
+        payload: inbound.body,
+    }
+}
+
+/// A notice that was claimed this often killed the host, or nearly: it is not
+/// handled again, its verdict stands.
+const MAX_ATTEMPTS: u32 = 5;
+
+impl Switch {
+    /// Waits until a notice has been accepted.
+    pub async fn notice_accepted(&self) {
+        self.accepted.notified().await;
+    }
+
+    /// Runs the event handler of a stored notice, and records what is owed.
+    pub async fn handle(&self, notice: &ClaimedNotice) -> Result<Decided, CallError> {
+        let record = &notice.event;
+        let started = Instant::now();
+        let (decided, answer) = match self.reread(record).await? {
+            Some((route, event)) if notice.attempts <= MAX_ATTEMPTS => {
+                let deadline = started + Patience::EVENT;
+                let case = Case {
+                    event: &event,
+                    record,
+                    started,
+                    deadline,
+                };
+                let (decided, _no_reply) = self.decide(&route, &case).await;
+                let answer = decided.decision.answer.clone();
+                (decided, answer)
+            }
+            Some((route, _)) => given_up(record, route.source.verdicts.event.into(), started),
+            None => given_up(record, EventAnswer::Unchanged {}, started),
+        };
+        let owed = match &answer {
+            Answer::Event(answer) => journal::owed(answer, || DeliveryId::from(Uuid::now_v7())),
+            Answer::Start(_) | Answer::Transfer(_) | Answer::Tool(_) => Vec::new(),
+        };
+        let decision = DecisionRecord {
+            organization: record.organization,
+            event: record.id,
+            decision: decided.decision,
+            reply: None,
+            log: decided.log,
+        };
+        self.store.complete(&decision, &owed).await?;
+        Ok(Decided {
+            decision: decision.decision,
+            log: decision.log,
+        })
+    }
+
+    /// A stored notice as an event again; none if its source is gone, or if its
+    /// dialect can no longer read it.
+    async fn reread(
+        &self,
+        record: &EventRecord,
+    ) -> Result<Option<(Arc<Route>, CallEvent)>, CallError> {
+        let route = match self.routes.get(record.source).await {
+            Ok(route) => route,
+            Err(RouteError::UnknownSource(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match json::text(&record.payload).and_then(|text| route.dialect.parse(text)) {
+            Ok(event) => Ok(Some((route, event))),
+            Err(error) => {
+                tracing::error!(event = %record.id, error = &error as &dyn std::error::Error, "a stored notice cannot be read again");
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The decision about a notice that is not handled any more.
+fn given_up(record: &EventRecord, verdict: EventAnswer, started: Instant) -> (Decided, Answer) {
+    tracing::warn!(event = %record.id, "a notice is not handled again, its verdict stands");
+    let answer = Answer::Event(verdict);
+    let decision = Decision {
+        kind: record.kind.clone(),
+        outcome: Outcome::Verdict(Why::PluginFailed),
+        answer: answer.clone(),
+        invocations: Vec::new(),
+        elapsed: started.elapsed(),
+        decided_at: Timestamp::now(),
+    };
+    (
+        Decided {
+            decision,
+            log: Vec::new(),
+        },
+        answer,
+    )
+}
