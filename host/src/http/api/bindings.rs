@@ -1,0 +1,265 @@
+//! `/api/v1/bindings`
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::{StatusCode, Uri};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{PageBody, Paging, check_verdicts};
+use crate::domain::binding::{Binding, Limits, PluginVersion, Selector, Settings};
+use crate::domain::decision::OnFailure;
+use crate::domain::id::BindingId;
+use crate::domain::plugin::{Handler, Name, Version};
+use crate::http::Services;
+use crate::http::auth::Caller;
+use crate::http::body::JsonBody;
+use crate::http::problem::Problem;
+use crate::ingest::{self, Dialect};
+use crate::store::{NewBinding, StoreError};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct CreateBinding {
+    plugin: Name,
+    version: Option<u32>,
+    #[serde(default)]
+    selector: Selector,
+    #[serde(default)]
+    config: Settings,
+    #[serde(default)]
+    on_failure: OnFailure,
+    #[serde(default)]
+    limits: Limits,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct BindingBody {
+    id: BindingId,
+    #[serde(flatten)]
+    plugin: PluginVersion,
+    selector: Selector,
+    config: Settings,
+    on_failure: OnFailure,
+    limits: Limits,
+    created_at: Timestamp,
+}
+
+impl From<Binding> for BindingBody {
+    fn from(binding: Binding) -> Self {
+        Self {
+            id: binding.id,
+            plugin: binding.plugin,
+            selector: binding.selector,
+            config: Settings::clone(&binding.config),
+            on_failure: binding.on_failure,
+            limits: binding.limits,
+            created_at: binding.created_at,
+        }
+    }
+}
+
+/// Largest settings, in bytes of JSON: they are read at every call.
+const MAX_CONFIG_BYTES: usize = 256 << 10;
+/// Longest agent id or tool name in a selector, in bytes.
+const MAX_WORD_BYTES: usize = 256;
+
+impl CreateBinding {
+    async fn into_binding(
+        self,
+        services: &Services,
+        caller: Caller,
+    ) -> Result<NewBinding, Problem> {
+        check_selector(&self.selector)?;
+        check_limits(self.limits, services.runtime.memory_ceiling())?;
+        let config_bytes = serde_json::to_string(&self.config).map_or(usize::MAX, |c| c.len());
+        if config_bytes > MAX_CONFIG_BYTES {
+            let problem = format!("has {config_bytes} bytes, at most {MAX_CONFIG_BYTES} are taken");
+            return Err(Problem::invalid_field("config", problem));
+        }
+        let found = services
+            .store
+            .plugin(caller.organization, &self.plugin)
+            .await;
+        let (plugin, versions) = found.map_err(|error| match error {
+            StoreError::NotFound { .. } => Problem::invalid_field(
+                "plugin",
+                format!(
+                    "there is no plugin {}: upload a version of it first",
+                    self.plugin
+                ),
+            ),
+            other => other.into(),
+        })?;
+        let number = self.version.unwrap_or(plugin.latest_version);
+        let version = versions
+            .iter()
+            .find(|version| version.number == number)
+            .ok_or_else(|| {
+                let problem = format!(
+                    "{} has no version {number}; its newest is {}",
+                    self.plugin, plugin.latest_version
+                );
+                Problem::invalid_field("version", problem)
+            })?;
+        check_handler(&self.selector, version)?;
+        for dialect in dialects(&self.selector, services, caller).await? {
+            check_verdicts(dialect, "on_failure", |handler| {
+                self.on_failure.for_handler(handler)
+            })?;
+        }
+        Ok(NewBinding {
+            id: BindingId::from(Uuid::now_v7()),
+            organization: caller.organization,
+            plugin: plugin.id,
+            version: number,
+            selector: self.selector,
+            config: self.config,
+            on_failure: self.on_failure,
+            limits: self.limits,
+            created_at: Timestamp::now(),
+        })
+    }
+}
+
+fn check_selector(selector: &Selector) -> Result<(), Problem> {
+    for (field, word) in [("agent", &selector.agent), ("tool", &selector.tool)] {
+        if let Some(word) = word
+            && !(1..=MAX_WORD_BYTES).contains(&word.len())
+        {
+            let problem =
+                format!("must have 1 to {MAX_WORD_BYTES} bytes; leave it out to match all");
+            return Err(Problem::invalid_field(format!("selector.{field}"), problem));
+        }
+    }
+    let other_kind = selector
+        .kind
+        .as_ref()
+        .is_some_and(|kind| kind.handler() != Handler::Tool);
+    if selector.tool.is_some() && other_kind {
+        let problem = "only events of the kind tool.call have a tool, so this would never match";
+        return Err(Problem::invalid_field("selector.tool", problem));
+    }
+    Ok(())
+}
+
+fn check_limits(limits: Limits, memory_ceiling: u64) -> Result<(), Problem> {
+    const LEAST_MEMORY: u64 = 1 << 20;
+    const LONGEST_MS: u32 = 120_000;
+    if limits
+        .time_ms
+        .is_some_and(|ms| !(1..=LONGEST_MS).contains(&ms))
+    {
+        let problem = format!("must be 1 to {LONGEST_MS} milliseconds");
+        return Err(Problem::invalid_field("limits.time_ms", problem));
+    }
+    if limits
+        .memory_bytes
+        .is_some_and(|bytes| !(LEAST_MEMORY..=memory_ceiling).contains(&bytes))
+    {
+        let problem =
+            format!("must be {LEAST_MEMORY} to {memory_ceiling} bytes, the operator's ceiling");
+        return Err(Problem::invalid_field("limits.memory_bytes", problem));
+    }
+    Ok(())
+}
+
+/// A binding that could never be asked is a mistake.
+fn check_handler(selector: &Selector, version: &Version) -> Result<(), Problem> {
+    let wanted = match &selector.kind {
+        Some(kind) => kind.handler(),
+        None if selector.tool.is_some() => Handler::Tool,
+        None => return Ok(()),
+    };
+    if version.inspection.exports.contains(&wanted) {
+        return Ok(());
+    }
+    let exports: Vec<_> = version
+        .inspection
+        .exports
+        .iter()
+        .map(|handler| handler.interface())
+        .collect();
+    let field = if selector.kind.is_some() {
+        "selector.kind"
+    } else {
+        "selector.tool"
+    };
+    let problem = format!(
+        "such events go to a {}, but the plugin exports only {}",
+        wanted.interface(),
+        exports.join(", ")
+    );
+    Err(Problem::invalid_field(field, problem))
+}
+
+/// The dialects whose events the binding may match: its source's, or all.
+async fn dialects(
+    selector: &Selector,
+    services: &Services,
+    caller: Caller,
+) -> Result<Vec<&'static dyn Dialect>, Problem> {
+    let Some(id) = selector.source else {
+        return Ok(ingest::DIALECTS.to_vec());
+    };
+    let found = services.store.source(caller.organization, id).await;
+    let source = found.map_err(|error| match error {
+        StoreError::NotFound { .. } => {
+            Problem::invalid_field("selector.source", format!("there is no source {id}"))
+        }
+        other => other.into(),
+    })?;
+    Ok(ingest::dialect(&source.dialect).into_iter().collect())
+}
+
+pub(in crate::http) async fn create(
+    State(services): State<Services>,
+    caller: Caller,
+    JsonBody(body): JsonBody<CreateBinding>,
+) -> Result<(StatusCode, Json<BindingBody>), Problem> {
+    let new = body.into_binding(&services, caller).await?;
+    let binding = services.store.create_binding(new).await?;
+    Ok((StatusCode::CREATED, Json(binding.into())))
+}
+
+pub(in crate::http) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<PageBody<BindingBody>>, Problem> {
+    let paging: Paging = super::query(&uri)?;
+    let page = services
+        .store
+        .bindings(caller.organization, paging.request()?)
+        .await?;
+    Ok(Json(PageBody::of(page, BindingBody::from)))
+}
+
+pub(in crate::http) async fn read(
+    State(services): State<Services>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<BindingBody>, Problem> {
+    let id = super::path_id(&id, "binding")?;
+    Ok(Json(
+        services
+            .store
+            .binding(caller.organization, id)
+            .await?
+            .into(),
+    ))
+}
+
+pub(in crate::http) async fn delete(
+    State(services): State<Services>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = super::path_id(&id, "binding")?;
+    services
+        .store
+        .delete_binding(caller.organization, id)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,83 @@
+//! `/api/v1/decisions`
+
+use axum::Json;
+use axum::extract::State;
+use http::Uri;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{PageBody, Paging};
+use crate::domain::Json as JsonText;
+use crate::domain::id::EventId;
+use crate::http::Services;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::store::event::StoredDecision;
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct DecisionBody {
+    event: EventId,
+    kind: String,
+    outcome: String,
+    reason: Option<String>,
+    answer: JsonText,
+    reply: Option<ReplyBody>,
+    elapsed_us: u64,
+    invocations: JsonText,
+    decided_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+struct ReplyBody {
+    status: u16,
+    body: Option<JsonText>,
+}
+
+impl From<StoredDecision> for DecisionBody {
+    fn from(decision: StoredDecision) -> Self {
+        Self {
+            event: decision.event,
+            kind: decision.kind,
+            outcome: decision.outcome,
+            reason: decision.reason,
+            answer: decision.answer,
+            reply: decision
+                .reply
+                .map(|(status, body)| ReplyBody { status, body }),
+            elapsed_us: decision.elapsed_us,
+            invocations: decision.invocations,
+            decided_at: decision.decided_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListDecisions {
+    outcome: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+pub(in crate::http) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<PageBody<DecisionBody>>, Problem> {
+    let ListDecisions {
+        outcome,
+        limit,
+        cursor,
+    } = super::query(&uri)?;
+    if let Some(outcome) = &outcome
+        && !matches!(outcome.as_str(), "answered" | "verdict")
+    {
+        return Err(super::invalid("outcome", "must be answered or verdict"));
+    }
+    let page = Paging { limit, cursor }.request()?;
+    let page = services
+        .store
+        .decisions(caller.organization, outcome.as_deref(), page)
+        .await?;
+    Ok(Json(PageBody::of(page, DecisionBody::from)))
+}

@@ -1,0 +1,160 @@
+//! `/api/v1/events`
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::Uri;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::decisions::DecisionBody;
+use super::{PageBody, Paging};
+use crate::domain::Json as JsonText;
+use crate::domain::event::Kind;
+use crate::domain::id::{BindingId, DeliveryId, EventId, SourceId};
+use crate::domain::log::LogLine;
+use crate::http::Services;
+use crate::http::auth::Caller;
+use crate::http::problem::Problem;
+use crate::store::event::{EventFilter, EventState, EventSummary, StoredDelivery};
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct EventBody {
+    id: EventId,
+    source: SourceId,
+    kind: String,
+    #[serde(rename = "type")]
+    platform_type: String,
+    call_id: String,
+    agent_id: String,
+    tool: Option<String>,
+    state: &'static str,
+    received_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct EventDetailBody {
+    #[serde(flatten)]
+    event: EventBody,
+    payload: JsonText,
+    decision: Option<DecisionBody>,
+    log: Vec<LogBody>,
+    deliveries: Vec<DeliveryBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct LogBody {
+    binding: BindingId,
+    #[serde(flatten)]
+    line: LogLine,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliveryBody {
+    id: DeliveryId,
+    endpoint: String,
+    state: String,
+    body: Option<JsonText>,
+}
+
+impl From<EventSummary> for EventBody {
+    fn from(event: EventSummary) -> Self {
+        Self {
+            id: event.id,
+            source: event.source,
+            kind: event.kind,
+            platform_type: event.platform_type,
+            call_id: event.call_id,
+            agent_id: event.agent_id,
+            tool: event.tool,
+            state: match event.state {
+                EventState::Answered => "answered",
+                EventState::Accepted => "accepted",
+                EventState::Handled => "handled",
+            },
+            received_at: event.received_at,
+        }
+    }
+}
+
+impl From<StoredDelivery> for DeliveryBody {
+    fn from(delivery: StoredDelivery) -> Self {
+        let StoredDelivery {
+            id,
+            endpoint,
+            state,
+            body,
+        } = delivery;
+        Self {
+            id,
+            endpoint,
+            state,
+            body,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListEvents {
+    source: Option<String>,
+    kind: Option<String>,
+    call: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+impl ListEvents {
+    fn filter(&self) -> Result<EventFilter, Problem> {
+        let source = self.source.as_deref().map(str::parse).transpose();
+        let kind = self.kind.as_deref().map(Kind::parse).transpose();
+        Ok(EventFilter {
+            source: source
+                .map_err(|error| super::invalid("source", format!("is wrong: {error}")))?,
+            kind: kind.map_err(|error| super::invalid("kind", format!("is wrong: {error}")))?,
+            call: self.call.clone(),
+        })
+    }
+}
+
+pub(in crate::http) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<PageBody<EventBody>>, Problem> {
+    let list: ListEvents = super::query(&uri)?;
+    let filter = list.filter()?;
+    let page = Paging {
+        limit: list.limit,
+        cursor: list.cursor,
+    }
+    .request()?;
+    let page = services
+        .store
+        .events(caller.organization, &filter, page)
+        .await?;
+    Ok(Json(PageBody::of(page, EventBody::from)))
+}
+
+pub(in crate::http) async fn read(
+    State(services): State<Services>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<EventDetailBody>, Problem> {
+    let id = super::path_id(&id, "event")?;
+    let event = services.store.event(caller.organization, id).await?;
+    Ok(Json(EventDetailBody {
+        event: event.summary.into(),
+        payload: event.payload,
+        decision: event.decision.map(DecisionBody::from),
+        log: event
+            .log
+            .into_iter()
+            .map(|(binding, line)| LogBody { binding, line })
+            .collect(),
+        deliveries: event
+            .deliveries
+            .into_iter()
+            .map(DeliveryBody::from)
+            .collect(),
+    }))
+}

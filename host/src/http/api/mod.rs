@@ -1,0 +1,135 @@
+//! `/api/v1`: what operators, customers and authors set up and look at.
+//!
+//! A file for each resource, with its JSON forms in it: they are the public shapes
+//! of `docs/api.md` and change only with it.
+
+pub(super) mod bindings;
+pub(super) mod decisions;
+pub(super) mod events;
+pub(super) mod plugins;
+pub(super) mod sources;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Services;
+use super::problem::{Code, Problem};
+use crate::domain::decision::Answer;
+use crate::domain::plugin::Handler;
+use crate::ingest::{self, Dialect};
+use crate::store::{Page, PageRequest};
+
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+/// `GET /healthz`: the process serves and its store answers.
+pub(super) async fn health(State(services): State<Services>) -> Result<Json<Health>, Problem> {
+    services.store.ping().await?;
+    Ok(Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+const DEFAULT_LIMIT: u16 = 50;
+const MAX_LIMIT: u16 = 200;
+
+/// Query parameters of every list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paging {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+impl Paging {
+    fn request(&self) -> Result<PageRequest, Problem> {
+        let limit = match &self.limit {
+            None => DEFAULT_LIMIT,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+                .ok_or_else(|| {
+                    invalid("limit", format!("must be a number from 1 to {MAX_LIMIT}"))
+                })?,
+        };
+        let after = self.cursor.as_deref().map(parse_cursor).transpose()?;
+        Ok(PageRequest { limit, after })
+    }
+}
+
+fn parse_cursor(text: &str) -> Result<Uuid, Problem> {
+    Uuid::try_parse(text)
+        .map_err(|_| invalid("cursor", "must be the next_cursor of the page before"))
+}
+
+/// A query parameter or a part of the path that has a wrong value.
+fn invalid(parameter: &str, problem: impl AsRef<str>) -> Problem {
+    let detail = format!("{parameter} {}", problem.as_ref());
+    Problem::of_field(Code::InvalidParameter, parameter, detail)
+}
+
+/// A query string, read so that a mistake names the parameter.
+fn query<T: serde::de::DeserializeOwned>(uri: &http::Uri) -> Result<T, Problem> {
+    let query = axum::extract::Query::<T>::try_from_uri(uri).map_err(|error| {
+        let message = error.body_text();
+        match message
+            .split('`')
+            .nth(1)
+            .filter(|_| message.contains("unknown field"))
+        {
+            Some(name) => invalid(name, "is not a parameter of this list"),
+            None => Problem::new(Code::InvalidParameter, message),
+        }
+    })?;
+    Ok(query.0)
+}
+
+/// An id in the path. One that is none names nothing, so it is not found.
+fn path_id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
+    text.parse()
+        .map_err(|_| Problem::new(Code::NotFound, format!("there is no {what} {text}")))
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct PageBody<T> {
+    data: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T> PageBody<T> {
+    fn of<S>(page: Page<S>, show: impl Fn(S) -> T) -> Self {
+        Self {
+            data: page.items.into_iter().map(show).collect(),
+            next_cursor: page.next.map(|next| next.simple().to_string()),
+        }
+    }
+}
+
+/// A verdict that the dialect cannot send would be found out in the middle of a call.
+fn check_verdicts(
+    dialect: &dyn Dialect,
+    field: &str,
+    verdict: impl Fn(Handler) -> Option<Answer>,
+) -> Result<(), Problem> {
+    for (handler, name) in [
+        (Handler::Start, "start"),
+        (Handler::Transfer, "transfer"),
+        (Handler::Tool, "tool"),
+        (Handler::Event, "event"),
+    ] {
+        if let Some(answer) = verdict(handler) {
+            ingest::render(dialect, &answer).map_err(|invalid| {
+                Problem::invalid_field(format!("{field}.{name}"), invalid.to_string())
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! `/api/v1/plugins`
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use http::{HeaderMap, StatusCode, Uri};
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{PageBody, Paging};
+use crate::domain::id::PluginId;
+use crate::domain::plugin::{Digest, Handler, Name, Plugin, Version};
+use crate::http::auth::Caller;
+use crate::http::problem::{Code, Problem};
+use crate::http::{Services, body};
+use crate::store::Uploaded;
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct PluginBody {
+    name: Name,
+    latest_version: u32,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<VersionBody>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct VersionBody {
+    plugin: Name,
+    version: u32,
+    digest: Digest,
+    size: u64,
+    exports: Vec<Handler>,
+    imports: Vec<String>,
+    created_at: Timestamp,
+}
+
+impl From<Plugin> for PluginBody {
+    fn from(plugin: Plugin) -> Self {
+        Self {
+            name: plugin.name,
+            latest_version: plugin.latest_version,
+            created_at: plugin.created_at,
+            versions: None,
+        }
+    }
+}
+
+impl From<Version> for VersionBody {
+    fn from(version: Version) -> Self {
+        Self {
+            plugin: version.plugin,
+            version: version.number,
+            digest: version.inspection.digest,
+            size: version.inspection.size,
+            exports: version.inspection.exports.into_iter().collect(),
+            imports: version.inspection.imports,
+            created_at: version.created_at,
+        }
+    }
+}
+
+/// Takes a component. It is inspected before anything is written.
+pub(in crate::http) async fn upload(
+    State(services): State<Services>,
+    caller: Caller,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<VersionBody>), Problem> {
+    let name: Name = name
+        .parse()
+        .map_err(|error| super::invalid("name", format!("is not the name of a plugin: {error}")))?;
+    if !body::has_media_type(&headers, &["application/wasm", "application/octet-stream"]) {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send the component with the header content-type: application/wasm",
+        ));
+    }
+    let bytes = body::read(body, services.caps.plugin_body).await?;
+    let inspection = services.runtime.inspect(bytes.clone()).await?;
+    let new = PluginId::from(Uuid::now_v7());
+    let uploaded = services
+        .store
+        .upload(
+            caller.organization,
+            name,
+            new,
+            inspection,
+            bytes,
+            Timestamp::now(),
+        )
+        .await?;
+    Ok(match uploaded {
+        Uploaded::New(version) => (StatusCode::CREATED, Json(version.into())),
+        Uploaded::Known(version) => (StatusCode::OK, Json(version.into())),
+    })
+}
+
+pub(in crate::http) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Json<PageBody<PluginBody>>, Problem> {
+    let paging: Paging = super::query(&uri)?;
+    let page = services
+        .store
+        .plugins(caller.organization, paging.request()?)
+        .await?;
+    Ok(Json(PageBody::of(page, PluginBody::from)))
+}
+
+pub(in crate::http) async fn read(
+    State(services): State<Services>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<PluginBody>, Problem> {
+    let name: Name = super::path_id(&name, "plugin")?;
+    let (plugin, versions) = services.store.plugin(caller.organization, &name).await?;
+    let versions = versions.into_iter().map(VersionBody::from).collect();
+    Ok(Json(PluginBody {
+        versions: Some(versions),
+        ..plugin.into()
+    }))
+}

@@ -1,0 +1,80 @@
+//! The HTTP interface: every route on this page, one file per resource.
+//!
+//! `hook` is where platforms come in, `api` is where people do. [`problem`] is the
+//! one place where an error becomes a status and a code; [`body`] reads request
+//! bodies under their caps; [`server`] owns sockets and draining. Only this module
+//! knows axum. Documented for its users in `docs/api.md`.
+
+mod api;
+mod auth;
+mod body;
+mod hook;
+mod problem;
+pub mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::problem::{Code, Problem};
+use crate::call::Switch;
+use crate::runtime::Runtime;
+use crate::store::Store;
+
+/// What handlers work with.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub switch: Arc<Switch>,
+    pub runtime: Arc<Runtime>,
+    pub store: Store,
+    pub caps: Caps,
+}
+
+/// Largest request bodies, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    pub hook_body: usize,
+    pub plugin_body: usize,
+}
+
+pub fn router(services: Services) -> Router {
+    Router::new()
+        .route("/hooks/{source}", post(hook::receive))
+        .route(
+            "/api/v1/sources",
+            get(api::sources::list).post(api::sources::create),
+        )
+        .route(
+            "/api/v1/sources/{id}",
+            get(api::sources::read).delete(api::sources::delete),
+        )
+        .route("/api/v1/plugins", get(api::plugins::list))
+        .route("/api/v1/plugins/{name}", get(api::plugins::read))
+        .route(
+            "/api/v1/plugins/{name}/versions",
+            post(api::plugins::upload),
+        )
+        .route(
+            "/api/v1/bindings",
+            get(api::bindings::list).post(api::bindings::create),
+        )
+        .route(
+            "/api/v1/bindings/{id}",
+            get(api::bindings::read).delete(api::bindings::delete),
+        )
+        .route("/api/v1/events", get(api::events::list))
+        .route("/api/v1/events/{id}", get(api::events::read))
+        .route("/api/v1/decisions", get(api::decisions::list))
+        .route("/healthz", get(api::health))
+        .fallback(async || Problem::new(Code::NotFound, "there is no such path here"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                Code::MethodNotAllowed,
+                "this path does not take this method",
+            )
+        })
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .with_state(services)
+}

@@ -1,0 +1,259 @@
+//! Errors as `application/problem+json`: the one place where an error of any layer
+//! becomes a status, a stable code and a text for people.
+//!
+//! Faults of ours are logged here, once; what the caller did wrong is not logged.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::call::{CallError, RouteError};
+use crate::json::ReadError;
+use crate::runtime::Rejection;
+use crate::store::StoreError;
+
+/// The public codes. They are stable: programs decide by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Code {
+    InvalidJson,
+    MissingField,
+    InvalidField,
+    InvalidParameter,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    Unauthorized,
+    NotFound,
+    UnknownSource,
+    MethodNotAllowed,
+    RequestTimeout,
+    NameTaken,
+    NotWasm,
+    CoreModule,
+    TruncatedComponent,
+    InvalidComponent,
+    NoKnownExport,
+    UnsupportedImport,
+    NoAnswer,
+    StoreUnavailable,
+    Internal,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidJson | Self::InvalidParameter => StatusCode::BAD_REQUEST,
+            Self::MissingField
+            | Self::InvalidField
+            | Self::NotWasm
+            | Self::CoreModule
+            | Self::TruncatedComponent
+            | Self::InvalidComponent
+            | Self::NoKnownExport
+            | Self::UnsupportedImport => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotFound | Self::UnknownSource => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::NameTaken => StatusCode::CONFLICT,
+            Self::NoAnswer | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "The body is not JSON",
+            Self::MissingField => "A required field is missing",
+            Self::InvalidField => "A field has a wrong value",
+            Self::InvalidParameter => "A parameter has a wrong value",
+            Self::BodyTooLarge => "The body is too large",
+            Self::UnsupportedMediaType => "The body has the wrong media type",
+            Self::Unauthorized => "Not authorized",
+            Self::NotFound => "Not found",
+            Self::UnknownSource => "There is no such hook",
+            Self::MethodNotAllowed => "The method is not allowed",
+            Self::RequestTimeout => "The body did not arrive in time",
+            Self::NameTaken => "The name is taken",
+            Self::NotWasm => "Not WebAssembly",
+            Self::CoreModule => "A core module, not a component",
+            Self::TruncatedComponent => "The file is cut off",
+            Self::InvalidComponent => "Not a valid component",
+            Self::NoKnownExport => "No handler is exported",
+            Self::UnsupportedImport => "An import cannot be offered",
+            Self::NoAnswer => "No answer to this question",
+            Self::StoreUnavailable => "The store is unavailable",
+            Self::Internal => "An error on our side",
+        }
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    code: Code,
+    detail: String,
+    field: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+        }
+    }
+
+    pub(super) fn of_field(
+        code: Code,
+        field: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            field: Some(field.into()).filter(|f| !f.is_empty()),
+        }
+    }
+
+    pub(super) fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::of_field(Code::InvalidField, field, detail)
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    #[serde(rename = "type")]
+    problem_type: String,
+    title: &'a str,
+    status: u16,
+    code: Code,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let code = serde_json::to_value(self.code).unwrap_or_default();
+        let body = ProblemBody {
+            problem_type: format!(
+                "urn:hookswitch:problem:{}",
+                code.as_str().unwrap_or_default()
+            ),
+            title: self.code.title(),
+            status: status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            field: self.field.as_deref(),
+        };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.code == Code::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ReadError::NotUtf8 { .. } | ReadError::NotJson(_) => {
+                Self::new(Code::InvalidJson, detail)
+            }
+            ReadError::MissingField { field } => Self::of_field(Code::MissingField, field, detail),
+            ReadError::InvalidField { field, .. } => Self::invalid_field(field, detail),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
+            StoreError::NameTaken { .. } => Self::of_field(Code::NameTaken, "name", detail),
+            StoreError::Database(_) | StoreError::Disk(_) | StoreError::Closing => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+                Self::new(
+                    Code::StoreUnavailable,
+                    "the store cannot do this now; try again",
+                )
+            }
+            StoreError::Corrupt { .. } => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store is damaged"
+                );
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Route(RouteError::UnknownSource(id)) => {
+                Self::new(Code::UnknownSource, format!("there is no source {id}"))
+            }
+            CallError::Route(RouteError::Store(error)) | CallError::Store(error) => error.into(),
+            CallError::Route(RouteError::UnknownDialect(_)) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a source cannot be read"
+                );
+                Self::internal()
+            }
+            CallError::Unproven(_) => {
+                Self::new(Code::Unauthorized, "the request does not prove its origin")
+            }
+            CallError::Payload(error) => error.into(),
+            CallError::RecordedLate => {
+                tracing::error!("a decision could not be recorded in time");
+                Self::new(Code::StoreUnavailable, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let code = match rejection {
+            Rejection::NotWasm => Code::NotWasm,
+            Rejection::CoreModule => Code::CoreModule,
+            Rejection::Truncated(_) => Code::TruncatedComponent,
+            Rejection::Invalid(_) | Rejection::CompilerFailed => Code::InvalidComponent,
+            Rejection::NoKnownExport { .. } => Code::NoKnownExport,
+            Rejection::UnsupportedImport { .. } => Code::UnsupportedImport,
+        };
+        Self::new(code, rejection.to_string())
+    }
+}
+
+impl Problem {
+    fn internal() -> Self {
+        Self::new(
+            Code::Internal,
+            "something went wrong on our side; the operator's log says what",
+        )
+    }
+}
+
+/// A panic in a handler is a fault of ours like any other, and ends that request
+/// alone. The panic's text may hold anything, so it stays in the panic hook's log.
+pub(super) fn from_panic(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request handler panicked");
+    Problem::internal().into_response()
+}
