@@ -1,0 +1,163 @@
+//! The composition root: builds everything in order, and takes it down in reverse.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::call::Switch;
+use crate::config::{Config, Limits};
+use crate::domain::id::OrganizationId;
+use crate::http::{self, Caps, Services};
+use crate::notices;
+use crate::runtime::{EngineOptions, Runtime, StartError};
+use crate::store::{OpenError, OpenStore, Store, StoreError, TokenHash};
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Engine(#[from] StartError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A server that serves.
+#[derive(Debug)]
+pub struct App {
+    pub address: SocketAddr,
+    /// The first start's token, if one had to be made up. It is shown once.
+    pub new_token: Option<String>,
+    open: OpenStore,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+    worker: JoinHandle<()>,
+    housekeeping: JoinHandle<()>,
+}
+
+/// The engine's settings for a data folder.
+pub fn engine_options(limits: &Limits, data_dir: &Path) -> EngineOptions {
+    EngineOptions {
+        concurrent_calls: limits.concurrent_calls,
+        memory_bytes: limits.memory_bytes,
+        loaded_plugins: limits.loaded_plugins,
+        compiled_dir: data_dir.join("compiled"),
+    }
+}
+
+impl App {
+    /// Builds and starts everything; serving has begun when this returns.
+    pub async fn start(config: &Config, admin_token: Option<&str>) -> Result<Self, AppError> {
+        let open = OpenStore::open(&config.data_dir, config.answers).await?;
+        let store = open.store.clone();
+        let new_token = first_token(&store, admin_token).await?;
+        let options = engine_options(&config.limits, &config.data_dir);
+        let runtime = Arc::new(Runtime::new(options)?);
+        let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime)));
+
+        let address = config.listen;
+        let listen = |source| AppError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+
+        let caps = Caps {
+            hook_body: config.limits.hook_body_bytes,
+            plugin_body: config.limits.plugin_body_bytes,
+        };
+        let services = Services {
+            switch: Arc::clone(&switch),
+            runtime,
+            store: store.clone(),
+            caps,
+        };
+        let stop = CancellationToken::new();
+        let router = http::router(services);
+        let server = tokio::spawn(http::server::serve(
+            listener,
+            router,
+            stop.clone(),
+            config.drain,
+        ));
+        let at_once = config.limits.concurrent_notices;
+        let worker = tokio::spawn(notices::run(switch, store.clone(), at_once, stop.clone()));
+        let housekeeping = tokio::spawn(housekeeping(store));
+        Ok(Self {
+            address,
+            new_token,
+            open,
+            stop,
+            server,
+            worker,
+            housekeeping,
+        })
+    }
+
+    /// Stops taking requests, waits for those in flight, writes what is waiting.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for (task, name) in [(self.server, "server"), (self.worker, "notice worker")] {
+            if task.await.is_err() {
+                tracing::error!(task = name, "a task has panicked");
+            }
+        }
+        self.housekeeping.abort();
+        let _ = self.housekeeping.await;
+        self.open.close().await;
+    }
+}
+
+/// Sees to it that somebody can use the API: with the operator's token if one is
+/// set, else with one made up here at the first start.
+async fn first_token(
+    store: &Store,
+    admin_token: Option<&str>,
+) -> Result<Option<String>, StoreError> {
+    let organization = OrganizationId::from(Uuid::now_v7());
+    let now = Timestamp::now();
+    if let Some(token) = admin_token {
+        let hash = TokenHash::of(token);
+        store
+            .add_token(hash, "environment", organization, now)
+            .await?;
+        return Ok(None);
+    }
+    if store.has_token().await? {
+        return Ok(None);
+    }
+    let token = format!("hsk_{}", hex::encode(rand::random::<[u8; 32]>()));
+    store
+        .add_token(TokenHash::of(&token), "first start", organization, now)
+        .await?;
+    Ok(Some(token))
+}
+
+/// What has to be done now and then.
+async fn housekeeping(store: Store) {
+    const EVERY: std::time::Duration = std::time::Duration::from_mins(1);
+    loop {
+        tokio::time::sleep(EVERY).await;
+        match store.sweep_kv(Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(swept) => tracing::debug!(swept, "expired key-value entries are gone"),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "expired key-value entries stay for now"
+                );
+            }
+        }
+    }
+}

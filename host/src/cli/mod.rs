@@ -1,0 +1,49 @@
+//! The command line: one file per command.
+
+mod invoke;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A WebAssembly plugin host for voice-platform webhooks.
+#[derive(Debug, Parser)]
+#[command(name = "hookswitch", version, about, long_about = None)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Invoke(invoke::Invoke),
+}
+
+/// Runs the command; what it returns is the process's exit code.
+pub fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Invoke(invoke) => invoke.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        explain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// Says what went wrong and why, one cause per line.
+#[allow(clippy::print_stderr)]
+fn explain(error: &anyhow::Error) {
+    eprintln!("hookswitch: {error}");
+    let mut last = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // A transparent layer says the same again.
+        if cause != last {
+            eprintln!("  because {cause}");
+        }
+        last = cause;
+    }
+}

@@ -1,0 +1,271 @@
+//! The server's configuration: a file, then the command line and environment over
+//! it. Read once; every value is valid afterwards.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::store::Durability;
+
+/// A valid configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub log_format: LogFormat,
+    /// What storing an answered question promises before its reply leaves.
+    pub answers: Durability,
+    pub limits: Limits,
+    /// How long requests in flight are waited for when the server stops.
+    pub drain: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What an operator allows. Sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Sandboxes alive at once.
+    pub concurrent_calls: u32,
+    /// Event handlers that run at once; they use sandboxes too, so fewer.
+    pub concurrent_notices: u16,
+    /// Plugins kept ready in memory.
+    pub loaded_plugins: u64,
+    /// Memory of one call.
+    pub memory_bytes: u64,
+    pub hook_body_bytes: usize,
+    pub plugin_body_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_calls: 128,
+            concurrent_notices: 16,
+            loaded_plugins: 1_000,
+            memory_bytes: 64 << 20,
+            hook_body_bytes: 16 << 20,
+            plugin_body_bytes: 64 << 20,
+        }
+    }
+}
+
+/// What the command line and the environment say; it goes before the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub listen: Option<SocketAddr>,
+    pub data_dir: Option<PathBuf>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration file {} cannot be read", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    // toml's message names the key and shows the line.
+    #[error("the configuration file {} is wrong:\n{problem}", path.display())]
+    Invalid { path: PathBuf, problem: String },
+    #[error("{key} must be {range}")]
+    OutOfRange {
+        key: &'static str,
+        range: &'static str,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    listen: SocketAddr,
+    data_dir: PathBuf,
+    drain_seconds: u64,
+    log: LogSection,
+    store: StoreSection,
+    limits: Limits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogSection {
+    format: LogFormat,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StoreSection {
+    answers_survive: Survive,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Survive {
+    ProcessDeath,
+    PowerLoss,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data_dir: PathBuf::from("hookswitch-data"),
+            drain_seconds: 30,
+            log: LogSection::default(),
+            store: StoreSection::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            answers_survive: Survive::ProcessDeath,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file, if there is one, and applies what goes before it.
+    pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let file = match path {
+            None => File::default(),
+            Some(path) => {
+                let text =
+                    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+                        path: path.to_owned(),
+                        source,
+                    })?;
+                toml::from_str(&text).map_err(|error| ConfigError::Invalid {
+                    path: path.to_owned(),
+                    problem: error.to_string(),
+                })?
+            }
+        };
+        check(&file.limits, file.drain_seconds)?;
+        Ok(Self {
+            listen: overrides.listen.unwrap_or(file.listen),
+            data_dir: overrides.data_dir.unwrap_or(file.data_dir),
+            log_format: file.log.format,
+            answers: match file.store.answers_survive {
+                Survive::ProcessDeath => Durability::Process,
+                Survive::PowerLoss => Durability::PowerLoss,
+            },
+            limits: file.limits,
+            drain: Duration::from_secs(file.drain_seconds),
+        })
+    }
+}
+
+fn check(limits: &Limits, drain_seconds: u64) -> Result<(), ConfigError> {
+    let rules = [
+        (
+            "limits.concurrent_calls",
+            (1..=4096).contains(&limits.concurrent_calls),
+            "1 to 4096",
+        ),
+        (
+            "limits.concurrent_notices",
+            limits.concurrent_notices >= 1
+                && u32::from(limits.concurrent_notices) <= limits.concurrent_calls,
+            "1 to limits.concurrent_calls",
+        ),
+        (
+            "limits.loaded_plugins",
+            limits.loaded_plugins >= 1,
+            "at least 1",
+        ),
+        (
+            "limits.memory_bytes",
+            (1 << 20..=4 << 30).contains(&limits.memory_bytes),
+            "1048576 (1 MiB) to 4294967296 (4 GiB)",
+        ),
+        (
+            "limits.hook_body_bytes",
+            (1 << 10..=256 << 20).contains(&limits.hook_body_bytes),
+            "1024 to 268435456 (256 MiB)",
+        ),
+        (
+            "limits.plugin_body_bytes",
+            (1 << 10..=256 << 20).contains(&limits.plugin_body_bytes),
+            "1024 to 268435456 (256 MiB)",
+        ),
+        ("drain_seconds", drain_seconds <= 3600, "0 to 3600"),
+    ];
+    match rules.into_iter().find(|(_, holds, _)| !holds) {
+        Some((key, _, range)) => Err(ConfigError::OutOfRange { key, range }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Config::load(Some(file.path()), Overrides::default())
+    }
+
+    #[test]
+    fn without_a_file_there_are_defaults() {
+        let config = Config::load(None, Overrides::default()).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.data_dir, PathBuf::from("hookswitch-data"));
+        assert_eq!(config, load("").unwrap());
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"listen = '127.0.0.1:1'\ndata_dir = '/a'")
+            .unwrap();
+        let overrides = Overrides {
+            listen: Some("127.0.0.1:2".parse().unwrap()),
+            data_dir: None,
+        };
+        let config = Config::load(Some(file.path()), overrides).unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.data_dir, PathBuf::from("/a"));
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        for (text, named) in [
+            ("listn = 'x'", "listn"),
+            ("listen = 'nowhere'", "listen"),
+            ("[limits]\nmemory_bytes = 5", "limits.memory_bytes"),
+            ("[limits]\nconcurrent_calls = 0", "limits.concurrent_calls"),
+            (
+                "[limits]\nconcurrent_calls = 8\nconcurrent_notices = 9",
+                "limits.concurrent_notices",
+            ),
+            ("[store]\nanswers_survive = 'anything'", "answers_survive"),
+            ("listen = ", "listen"),
+        ] {
+            let message = load(text).unwrap_err().to_string();
+            assert!(message.contains(named), "{text:?}: {message}");
+        }
+    }
+}
