@@ -22,3 +22,6 @@ pub mod store;
 pub mod json;
 
 pub mod domain;
+
+#[cfg(test)]
+mod architecture;

@@ -4,6 +4,7 @@
 //! notices it held come up again. Handlers run beside each other, a bounded number
 //! of them, so that questions always find room.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,66 +14,65 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::Switch;
 use crate::store::Store;
-use crate::store::event::ClaimedNotice;
+use crate::store::notice::ClaimedNotice;
 
-/// How long a claim holds: far longer than a handler may run.
-const LEASE: SignedDuration = SignedDuration::from_mins(5);
-/// How often pending notices are looked for without having been woken: for those
-/// whose lease ended or that could not be recorded.
+/// Notices claimed in one go.
+const CLAIM: u16 = 256;
+/// How long a claim holds: far longer than it takes to handle [`CLAIM`] notices, and
+/// how long a notice waits whose handling could not be recorded.
+const LEASE: SignedDuration = SignedDuration::from_mins(10);
+/// How often pending notices are looked for without having been woken.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Runs until cancelled; then finishes what it has begun.
+/// Runs until told to stop; then finishes what it has begun.
 pub async fn run(switch: Arc<Switch>, store: Store, at_once: u16, stop: CancellationToken) {
+    // This server is the only one on its data folder, so leases of its predecessor
+    // hold nobody.
     if let Err(error) = store.release_notices().await {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "pending notices wait for their leases"
         );
     }
+    let mut claimed = VecDeque::new();
     let mut running = JoinSet::new();
+    let mut may_be_more = true;
     while !stop.is_cancelled() {
-        while running.try_join_next().is_some() {}
-        let taken = u16::try_from(running.len()).unwrap_or(at_once);
-        let free = at_once.saturating_sub(taken);
-        let claimed = if free == 0 {
-            Vec::new()
-        } else {
-            claim(&store, free).await
-        };
-        let all_taken = claimed.len() < usize::from(free);
-        for notice in claimed {
+        if claimed.is_empty() && may_be_more {
+            claimed = claim(&store).await;
+            may_be_more = claimed.len() == usize::from(CLAIM);
+        }
+        while running.len() < usize::from(at_once)
+            && let Some(notice) = claimed.pop_front()
+        {
             let switch = Arc::clone(&switch);
             running.spawn(async move { handle(&switch, &notice).await });
         }
-        if free == 0 {
-            // Full: wait for one to end.
-            tokio::select! {
-                _ = running.join_next() => {}
-                () = stop.cancelled() => {}
-            }
-        } else if all_taken {
-            tokio::select! {
-                () = switch.notice_accepted() => {}
-                () = tokio::time::sleep(SWEEP) => {}
-                () = stop.cancelled() => {}
-            }
+        if claimed.is_empty() && may_be_more {
+            continue;
+        }
+        tokio::select! {
+            Some(_ended) = running.join_next() => {}
+            () = switch.notice_accepted() => may_be_more = true,
+            () = tokio::time::sleep(SWEEP) => may_be_more = true,
+            () = stop.cancelled() => {}
         }
     }
     while running.join_next().await.is_some() {}
 }
 
-async fn claim(store: &Store, limit: u16) -> Vec<ClaimedNotice> {
+async fn claim(store: &Store) -> VecDeque<ClaimedNotice> {
     let now = Timestamp::now();
     let claimed = match now.checked_add(LEASE) {
-        Ok(until) => store.claim_notices(now, until, limit).await,
+        Ok(until) => store.claim_notices(now, until, CLAIM).await,
         Err(_) => Ok(Vec::new()),
     };
-    claimed.unwrap_or_else(|error| {
+    claimed.map(VecDeque::from).unwrap_or_else(|error| {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "pending notices cannot be claimed"
         );
-        Vec::new()
+        VecDeque::new()
     })
 }
 

@@ -37,8 +37,8 @@ use crate::domain::source::Patience;
 use crate::ingest::{self, Inbound, Reply, proof};
 use crate::json::{self, ReadError};
 use crate::runtime::{Grants, Input, Runtime};
-use crate::store::event::ClaimedNotice;
 use crate::store::journal::{self, DecisionRecord, EventRecord, SentReply};
+use crate::store::notice::ClaimedNotice;
 use crate::store::{Store, StoreError};
 
 /// A request that gets no answer of a plugin or a verdict, and why.

@@ -192,3 +192,169 @@ async fn sweep(connection: &mut SqliteConnection, now: i64) -> Result<u64, Store
     }
     Ok(swept)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::OpenStore;
+
+    fn space(n: u128) -> Space {
+        Space {
+            organization: Uuid::from_u128(1).into(),
+            plugin: Uuid::from_u128(n).into(),
+        }
+    }
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(milliseconds).unwrap()
+    }
+
+    fn set(value: &str, ttl_ms: Option<u64>) -> Operation {
+        Operation::Set {
+            value: value.into(),
+            ttl_ms,
+        }
+    }
+
+    async fn open() -> (tempfile::TempDir, OpenStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let open = OpenStore::open(folder.path(), Durability::Process)
+            .await
+            .unwrap();
+        (folder, open)
+    }
+
+    async fn apply(
+        store: &Store,
+        space: Space,
+        key: &str,
+        operation: Operation,
+        now: i64,
+    ) -> Result<Outcome, Fault> {
+        let quota = Quota {
+            entries: 3,
+            bytes: 20,
+        };
+        store
+            .kv(space, key.to_owned(), operation, quota, at(now))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn spaces_do_not_see_each_other() {
+        let (_folder, open) = open().await;
+        let store = &open.store;
+        apply(store, space(1), "k", set("one", None), 0)
+            .await
+            .unwrap();
+        let there = apply(store, space(1), "k", Operation::Get, 0).await;
+        assert_eq!(there, Ok(Outcome::Value(Some(b"one".to_vec()))));
+        let elsewhere = apply(store, space(2), "k", Operation::Get, 0).await;
+        assert_eq!(elsewhere, Ok(Outcome::Value(None)));
+    }
+
+    #[tokio::test]
+    async fn an_expired_entry_is_gone_before_and_after_it_is_swept() {
+        let (_folder, open) = open().await;
+        let store = &open.store;
+        apply(store, space(1), "k", set("v", Some(100)), 1_000)
+            .await
+            .unwrap();
+        let live = apply(store, space(1), "k", Operation::Get, 1_099).await;
+        assert_eq!(live, Ok(Outcome::Value(Some(b"v".to_vec()))));
+        for swept in [1, 0] {
+            let gone = apply(store, space(1), "k", Operation::Get, 1_100).await;
+            assert_eq!(gone, Ok(Outcome::Value(None)));
+            assert_eq!(store.sweep_kv(at(1_100)).await.unwrap(), swept);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_space_takes_no_more_and_what_leaves_makes_room() {
+        let (_folder, open) = open().await;
+        let store = &open.store;
+        let full = Err(Fault::QuotaExceeded(Quota {
+            entries: 3,
+            bytes: 20,
+        }));
+        for key in ["a", "b", "c"] {
+            apply(store, space(1), key, set("1234", Some(50)), 0)
+                .await
+                .unwrap();
+        }
+        assert_eq!(
+            apply(store, space(1), "d", set("", None), 0).await,
+            full,
+            "entries"
+        );
+        assert_eq!(
+            apply(store, space(1), "a", set("1234567890", None), 0).await,
+            full,
+            "bytes"
+        );
+        apply(store, space(1), "a", set("", Some(50)), 0)
+            .await
+            .unwrap();
+        apply(store, space(1), "b", Operation::Delete, 0)
+            .await
+            .unwrap();
+        apply(store, space(1), "d", set("1234", None), 0)
+            .await
+            .unwrap();
+        assert_eq!(
+            apply(store, space(1), "e", set("", None), 0).await,
+            full,
+            "entries again"
+        );
+        // Expired entries count until they are swept: "a" and "c".
+        assert_eq!(store.sweep_kv(at(50)).await.unwrap(), 2);
+        apply(store, space(1), "e", set("1234", None), 50)
+            .await
+            .unwrap();
+        apply(store, space(2), "a", set("1234", None), 50)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn increments_from_many_sides_sum_exactly() {
+        let (_folder, open) = open().await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..200 {
+            let store = open.store.clone();
+            tasks.spawn(async move {
+                let increment = Operation::Increment {
+                    delta: 1,
+                    ttl_ms: None,
+                };
+                apply(&store, space(1), "n", increment, 0).await.unwrap()
+            });
+        }
+        let mut sums: Vec<i64> = tasks
+            .join_all()
+            .await
+            .into_iter()
+            .map(|outcome| match outcome {
+                Outcome::Sum(sum) => sum,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        sums.sort_unstable();
+        assert_eq!(sums, (1..=200).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn entries_outlive_the_process() {
+        let (folder, open) = open().await;
+        apply(&open.store, space(1), "k", set("v", None), 0)
+            .await
+            .unwrap();
+        open.close().await;
+        let open = OpenStore::open(folder.path(), Durability::Process)
+            .await
+            .unwrap();
+        let kept = apply(&open.store, space(1), "k", Operation::Get, 0).await;
+        assert_eq!(kept, Ok(Outcome::Value(Some(b"v".to_vec()))));
+    }
+}

@@ -3,8 +3,9 @@
 //! SQLite in WAL mode, one writer ([`writer`]), several readers. The writer takes
 //! what is waiting, writes it in one transaction with one statement per table, and
 //! acknowledges after the commit, or after the disk has it where that was asked
-//! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries);
-//! [`setup`] and its neighbours are what operators and customers create.
+//! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries),
+//! [`notice`] the work that waits, [`event`] what is read back; `source`, `plugin`,
+//! `binding` and `token` are what operators and customers set up.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
@@ -16,7 +17,10 @@ mod error;
 pub mod event;
 pub mod journal;
 mod kv;
+pub mod notice;
 mod page;
+#[cfg(test)]
+mod plan;
 mod plugin;
 mod row;
 mod source;
@@ -179,6 +183,8 @@ fn options(database: &Path) -> SqliteConnectOptions {
         // those who wait for it, and they wait together.
         .synchronous(SqliteSynchronous::Normal)
         .pragma("temp_store", "memory")
+        // After a burst the log file gives its room back.
+        .pragma("journal_size_limit", "67108864")
         .log_statements(tracing::log::LevelFilter::Off)
 }
 
