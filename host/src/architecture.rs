@@ -12,7 +12,7 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer {
         name: "domain",
-        uses: &["domain"],
+        uses: &["domain", "json"],
     },
     Layer {
         name: "json",

@@ -77,8 +77,9 @@ pub enum ConfigError {
     // toml's message names the key and shows the line.
     #[error("the configuration file {} is wrong:\n{problem}", path.display())]
     Invalid { path: PathBuf, problem: String },
-    #[error("{key} must be {range}")]
+    #[error("the configuration file {} is wrong: {key} must be {range}", path.display())]
     OutOfRange {
+        path: PathBuf,
         key: &'static str,
         range: &'static str,
     },
@@ -146,21 +147,7 @@ impl Default for StoreSection {
 impl Config {
     /// Reads the file, if there is one, and applies what goes before it.
     pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
-        let file = match path {
-            None => File::default(),
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-                        path: path.to_owned(),
-                        source,
-                    })?;
-                toml::from_str(&text).map_err(|error| ConfigError::Invalid {
-                    path: path.to_owned(),
-                    problem: error.to_string(),
-                })?
-            }
-        };
-        check(&file.limits, file.drain_seconds)?;
+        let file = path.map(File::read).transpose()?.unwrap_or_default();
         Ok(Self {
             listen: overrides.listen.unwrap_or(file.listen),
             data_dir: overrides.data_dir.unwrap_or(file.data_dir),
@@ -175,7 +162,29 @@ impl Config {
     }
 }
 
-fn check(limits: &Limits, drain_seconds: u64) -> Result<(), ConfigError> {
+impl File {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let path = path.to_owned();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(source) => return Err(ConfigError::Unreadable { path, source }),
+        };
+        let file: Self = match toml::from_str(&text) {
+            Ok(file) => file,
+            Err(error) => {
+                let problem = error.to_string();
+                return Err(ConfigError::Invalid { path, problem });
+            }
+        };
+        match out_of_range(&file.limits, file.drain_seconds) {
+            Some((key, range)) => Err(ConfigError::OutOfRange { path, key, range }),
+            None => Ok(file),
+        }
+    }
+}
+
+/// The first value that is out of its range, with the range.
+fn out_of_range(limits: &Limits, drain_seconds: u64) -> Option<(&'static str, &'static str)> {
     let rules = [
         (
             "limits.concurrent_calls",
@@ -210,10 +219,8 @@ fn check(limits: &Limits, drain_seconds: u64) -> Result<(), ConfigError> {
         ),
         ("drain_seconds", drain_seconds <= 3600, "0 to 3600"),
     ];
-    match rules.into_iter().find(|(_, holds, _)| !holds) {
-        Some((key, _, range)) => Err(ConfigError::OutOfRange { key, range }),
-        None => Ok(()),
-    }
+    let broken = rules.into_iter().find(|(_, holds, _)| !holds);
+    broken.map(|(key, _, range)| (key, range))
 }
 
 #[cfg(test)]

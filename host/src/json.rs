@@ -2,8 +2,10 @@
 //!
 //! Used where text comes in: by the dialects (`ingest`) and the API (`http`).
 
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// A document that cannot be read. Fields are paths such as `sip.fromUser`; the
 /// empty path is the document itself.
@@ -15,7 +17,7 @@ pub enum ReadError {
     NotJson(#[source] serde_json::Error),
     #[error("the field {field} is missing")]
     MissingField { field: String },
-    #[error("{problem}")]
+    #[error("{}", describe(.field, .problem))]
     InvalidField { field: String, problem: String },
 }
 
@@ -31,6 +33,13 @@ impl ReadError {
             field: field.into(),
             problem: problem.into(),
         }
+    }
+}
+
+fn describe(field: &str, problem: &str) -> String {
+    match field {
+        "" => problem.to_owned(),
+        field => format!("{field}: {problem}"),
     }
 }
 
@@ -64,11 +73,15 @@ fn located<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, Rea
     serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(ReadError::NotJson)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = match error.path().to_string() {
-            path if path == "." || path == "?" => prefix.to_owned(),
-            path => join(prefix, &path),
-        };
+        let path = join(prefix, &plain(error.path()));
         let message = without_position(&error.into_inner());
+        let (path, message) = match message
+            .strip_prefix(WITHIN)
+            .and_then(|m| m.split_once(WITHIN))
+        {
+            Some((within, message)) => (join(&path, within), message.to_owned()),
+            None => (path, message),
+        };
         if let Some(field) = quoted(&message, "missing field ") {
             return ReadError::missing(join(&path, field));
         }
@@ -78,6 +91,50 @@ fn located<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, Rea
             }
             _ => ReadError::invalid(path, message),
         }
+    })
+}
+
+/// A path without serde's marks for "here" and "unknown".
+fn plain(path: &serde_path_to_error::Path) -> String {
+    match path.to_string() {
+        path if path == "." || path == "?" => String::new(),
+        path => path,
+    }
+}
+
+/// Stands around a path inside an error's text. serde's own tagged enums buffer
+/// their content and lose the path in it; an error can carry nothing but text.
+const WITHIN: char = '\u{1}';
+
+/// Reads an enum whose variant is named by the field `tag` beside the variant's own
+/// fields. `T` itself reads the variant's name as a key (serde's ordinary form).
+pub fn tagged<'de, D, T>(deserializer: D, tag: &'static str) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let mut fields = Map::<String, Value>::deserialize(deserializer)?;
+    let name = match fields.remove(tag) {
+        Some(Value::String(name)) => name,
+        Some(_) => {
+            return Err(D::Error::custom(format!(
+                "{WITHIN}{tag}{WITHIN}must be a string"
+            )));
+        }
+        None => return Err(D::Error::missing_field(tag)),
+    };
+    let variant = Value::Object(Map::from_iter([(name.clone(), Value::Object(fields))]));
+    serde_path_to_error::deserialize(variant).map_err(|error| {
+        let path = plain(error.path());
+        let message = error.inner();
+        if message.to_string().starts_with("unknown variant") {
+            return D::Error::custom(format!("{WITHIN}{tag}{WITHIN}{message}"));
+        }
+        let within = path
+            .strip_prefix(&name)
+            .unwrap_or(&path)
+            .trim_start_matches('.');
+        D::Error::custom(format!("{WITHIN}{within}{WITHIN}{message}"))
     })
 }
 
@@ -129,6 +186,66 @@ mod tests {
         size: u8,
     }
 
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    #[allow(dead_code)]
+    enum Shape {
+        Circle { radius: u8 },
+        Group { members: Vec<Inner> },
+        Nothing {},
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Drawing {
+        #[serde(deserialize_with = "shape")]
+        shape: Shape,
+    }
+
+    fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
+        tagged(deserializer, "is")
+    }
+
+    #[test]
+    fn the_field_at_fault_in_a_tagged_enum_is_named() {
+        assert!(object::<Drawing>(r#"{"shape":{"radius":1,"is":"circle"}}"#).is_ok());
+        assert!(object::<Drawing>(r#"{"shape":{"is":"nothing"}}"#).is_ok());
+        for (text, wanted) in [
+            (r#"{"shape":{}}"#, "missing shape.is"),
+            (r#"{"shape":{"is":7}}"#, "invalid shape.is"),
+            (r#"{"shape":{"is":"square"}}"#, "invalid shape.is"),
+            (r#"{"shape":{"is":"circle"}}"#, "missing shape.radius"),
+            (
+                r#"{"shape":{"is":"circle","radius":"x"}}"#,
+                "invalid shape.radius",
+            ),
+            (
+                r#"{"shape":{"is":"circle","radius":1,"colour":1}}"#,
+                "invalid shape.colour",
+            ),
+            (
+                r#"{"shape":{"is":"nothing","radius":1}}"#,
+                "invalid shape.radius",
+            ),
+            (
+                r#"{"shape":{"is":"group","members":[{"size":1},{}]}}"#,
+                "missing shape.members[1].size",
+            ),
+            (r#"{"shape":"circle"}"#, "invalid shape"),
+        ] {
+            assert_eq!(named(object::<Drawing>(text)), wanted, "{text}");
+        }
+    }
+
+    fn named<T: std::fmt::Debug>(result: Result<T, ReadError>) -> String {
+        match result {
+            Err(ReadError::MissingField { field }) => format!("missing {field}"),
+            Err(ReadError::InvalidField { field, .. }) => format!("invalid {field}"),
+            Err(ReadError::NotJson(_)) => "not json".to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn the_field_at_fault_is_named() {
         for (text, wanted) in [
@@ -151,13 +268,7 @@ mod tests {
             (r#"{"name":"x"} {}"#, "not json"),
             (r#"["x"]"#, "invalid "),
         ] {
-            let got = match object::<Outer>(text) {
-                Err(ReadError::MissingField { field }) => format!("missing {field}"),
-                Err(ReadError::InvalidField { field, .. }) => format!("invalid {field}"),
-                Err(ReadError::NotJson(_)) => "not json".to_owned(),
-                other => panic!("{text}: {other:?}"),
-            };
-            assert_eq!(got, wanted, "{text}");
+            assert_eq!(named(object::<Outer>(text)), wanted, "{text}");
         }
     }
 }

@@ -67,13 +67,16 @@ async fn claim(store: &Store) -> VecDeque<ClaimedNotice> {
         Ok(until) => store.claim_notices(now, until, CLAIM).await,
         Err(_) => Ok(Vec::new()),
     };
-    claimed.map(VecDeque::from).unwrap_or_else(|error| {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "pending notices cannot be claimed"
-        );
-        VecDeque::new()
-    })
+    match claimed {
+        Ok(claimed) => claimed.into(),
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "pending notices cannot be claimed"
+            );
+            VecDeque::new()
+        }
+    }
 }
 
 async fn handle(switch: &Switch, notice: &ClaimedNotice) {

@@ -36,7 +36,7 @@ use crate::domain::plugin::Handler;
 use crate::domain::source::Patience;
 use crate::ingest::{self, Inbound, Reply, proof};
 use crate::json::{self, ReadError};
-use crate::runtime::{Grants, Input, Runtime};
+use crate::runtime::{Context, Grants, Input, Runtime};
 use crate::store::journal::{self, DecisionRecord, EventRecord, SentReply};
 use crate::store::notice::ClaimedNotice;
 use crate::store::{Store, StoreError};
@@ -250,13 +250,14 @@ impl Switch {
         let (result, log, memory_bytes) = match self.load(binding, deadline).await {
             Err(failure) => (Err(failure), Vec::new(), 0),
             Ok(plugin) => {
-                let input = Input {
-                    id: case.record.id,
-                    event: case.event,
+                let context = Context {
+                    event_id: case.record.id,
                     payload: case.record.payload.clone(),
                     received_at: case.record.received_at,
                     deadline,
                 };
+                let event = case.event;
+                let input = Input { event, context };
                 let ran = self
                     .runtime
                     .invoke(&plugin, input, self.grants(route, binding))

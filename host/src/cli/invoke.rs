@@ -21,6 +21,7 @@ use crate::call::{Arrival, Decided, Received, Switch};
 use crate::config::Limits;
 use crate::domain::binding::{Selector, Settings};
 use crate::domain::decision::{Answer, Decision, Invocation, Outcome, Why};
+use crate::domain::event::Kind;
 use crate::domain::id::{BindingId, OrganizationId, PluginId, SourceId};
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Name;
@@ -214,6 +215,9 @@ struct Shown {
     elapsed_us: u64,
     #[serde(skip)]
     why: Option<Why>,
+    /// Of what the payload is about.
+    #[serde(skip)]
+    kind: Kind,
 }
 
 #[derive(Debug, Serialize)]
@@ -225,6 +229,7 @@ struct ShownReply {
 impl Shown {
     fn new(received: &Received, decided: Decided) -> Self {
         let Decision {
+            kind,
             outcome,
             answer,
             invocations,
@@ -254,6 +259,7 @@ impl Shown {
             invocations,
             elapsed_us: elapsed.as_micros() as u64,
             why,
+            kind,
         }
     }
 
@@ -292,7 +298,9 @@ impl Shown {
         match (self.why, failure) {
             (Some(Why::NoBinding), _) => {
                 bail!(
-                    "the plugin exports no handler for this payload; the reply is the default verdict"
+                    "the plugin exports no {}, which a {} needs; the reply is the default verdict",
+                    self.kind.handler().interface(),
+                    self.kind
                 )
             }
             (Some(Why::PluginFailed), Some(failure)) => {

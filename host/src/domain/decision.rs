@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::Json;
 use super::binding::PluginVersion;
@@ -117,21 +117,13 @@ pub enum InvalidAnswer {
 }
 
 /// Answers a start.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
 pub enum StartAnswer {
     Accept {
-        #[serde(
-            default,
-            deserialize_with = "json",
-            skip_serializing_if = "Option::is_none"
-        )]
+        #[serde(skip_serializing_if = "Option::is_none")]
         agent_config: Option<Json>,
-        #[serde(
-            default,
-            deserialize_with = "json",
-            skip_serializing_if = "Option::is_none"
-        )]
+        #[serde(skip_serializing_if = "Option::is_none")]
         additional_data: Option<Json>,
     },
     Reject {
@@ -149,15 +141,15 @@ pub struct Target {
     /// An object merged into the reply.
     #[serde(
         default,
-        deserialize_with = "json",
+        deserialize_with = "form::object",
         skip_serializing_if = "Option::is_none"
     )]
     pub options: Option<Json>,
 }
 
 /// Answers a transfer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
 pub enum TransferAnswer {
     Cold { target: Target },
     Warm { target: Target },
@@ -165,29 +157,24 @@ pub enum TransferAnswer {
 }
 
 /// Answers a tool call.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
 pub enum ToolAnswer {
-    Answer {
-        #[serde(deserialize_with = "required_json")]
-        result: Json,
-    },
+    Answer { result: Json },
     Unavailable {},
 }
 
 /// One event for one endpoint, as a plugin asks for it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Addressed {
     pub endpoint: String,
     /// None sends the payload as it was received.
-    #[serde(default, deserialize_with = "json")]
     pub body: Option<Json>,
 }
 
 /// What becomes of a notice.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
 pub enum EventAnswer {
     Unchanged {},
     Drop {},
@@ -413,18 +400,91 @@ fn microseconds<S: serde::Serializer>(
     serializer.serialize_u64(elapsed.as_micros() as u64)
 }
 
-// A tagged enum buffers its content, and a `RawValue` cannot be read from a buffer.
-fn required_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    serde_json::value::to_raw_value(&value).map_err(serde::de::Error::custom)
-}
+/// Verdicts as operators write them. Answers are shown with serde's internal tag;
+/// they are read through these, so that an error names the field.
+mod form {
+    use serde::{Deserialize, Deserializer};
 
-fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
-    let value = Option::<serde_json::Value>::deserialize(deserializer)?;
-    value
-        .map(|value| serde_json::value::to_raw_value(&value))
-        .transpose()
-        .map_err(serde::de::Error::custom)
+    use super::{Reason, StartAnswer, Target, ToolAnswer, TransferAnswer};
+    use crate::domain::{Json, is_object};
+    use crate::json;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    enum Start {
+        Accept {
+            #[serde(default, deserialize_with = "object")]
+            agent_config: Option<Json>,
+            #[serde(default, deserialize_with = "object")]
+            additional_data: Option<Json>,
+        },
+        Reject {
+            reason: Reason,
+        },
+        Unavailable {},
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    enum Transfer {
+        Cold { target: Target },
+        Warm { target: Target },
+        Unavailable {},
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    enum Tool {
+        Answer { result: Json },
+        Unavailable {},
+    }
+
+    impl<'de> Deserialize<'de> for StartAnswer {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Ok(match json::tagged(deserializer, "decision")? {
+                Start::Accept {
+                    agent_config,
+                    additional_data,
+                } => Self::Accept {
+                    agent_config,
+                    additional_data,
+                },
+                Start::Reject { reason } => Self::Reject { reason },
+                Start::Unavailable {} => Self::Unavailable {},
+            })
+        }
+    }
+
+    impl<'de> Deserialize<'de> for TransferAnswer {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Ok(match json::tagged(deserializer, "decision")? {
+                Transfer::Cold { target } => Self::Cold { target },
+                Transfer::Warm { target } => Self::Warm { target },
+                Transfer::Unavailable {} => Self::Unavailable {},
+            })
+        }
+    }
+
+    impl<'de> Deserialize<'de> for ToolAnswer {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Ok(match json::tagged(deserializer, "decision")? {
+                Tool::Answer { result } => Self::Answer { result },
+                Tool::Unavailable {} => Self::Unavailable {},
+            })
+        }
+    }
+
+    pub(super) fn object<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Json>, D::Error> {
+        let json = Option::<Json>::deserialize(deserializer)?;
+        match json {
+            Some(json) if !is_object(&json) => {
+                Err(serde::de::Error::custom("must be a JSON object"))
+            }
+            json => Ok(json),
+        }
+    }
 }
 
 #[cfg(test)]

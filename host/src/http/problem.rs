@@ -173,7 +173,7 @@ impl From<ReadError> for Problem {
                 Self::new(Code::InvalidJson, detail)
             }
             ReadError::MissingField { field } => Self::of_field(Code::MissingField, field, detail),
-            ReadError::InvalidField { field, .. } => Self::invalid_field(field, detail),
+            ReadError::InvalidField { field, problem } => Self::invalid_field(field, problem),
         }
     }
 }
@@ -234,8 +234,10 @@ impl From<Rejection> for Problem {
             Rejection::NotWasm => Code::NotWasm,
             Rejection::CoreModule => Code::CoreModule,
             Rejection::Truncated(_) => Code::TruncatedComponent,
-            Rejection::Invalid(_) | Rejection::CompilerFailed => Code::InvalidComponent,
-            Rejection::NoKnownExport { .. } => Code::NoKnownExport,
+            Rejection::Invalid(_) | Rejection::CannotStart(_) | Rejection::CompilerFailed => {
+                Code::InvalidComponent
+            }
+            Rejection::NoKnownExport { .. } | Rejection::WrongHandler { .. } => Code::NoKnownExport,
             Rejection::UnsupportedImport { .. } => Code::UnsupportedImport,
         };
         Self::new(code, rejection.to_string())

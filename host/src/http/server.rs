@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,9 +16,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -36,7 +37,7 @@ pub async fn serve(
     drain: Duration,
 ) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+    let mut running = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
@@ -44,13 +45,13 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                let connection = connection(stream, peer, router.clone());
-                let watched = graceful.watch(connection);
-                tokio::spawn(async move {
-                    // A client that goes away or talks nonsense is its own affair.
-                    let _ = watched.await;
+                let router = router.clone();
+                let stop = stop.clone();
+                running.spawn(async move {
+                    talk(stream, peer, router, stop).await;
                     drop(place);
                 });
+                while running.try_join_next().is_some() {}
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -59,10 +60,8 @@ pub async fn serve(
         }
     }
     drop(listener);
-    if tokio::time::timeout(drain, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    let drained = async { while running.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, drained).await.is_err() {
         tracing::warn!("requests were still in flight when the drain time ended");
     }
 }
@@ -81,21 +80,34 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+/// Serves one connection to its end.
+async fn talk(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+    let spoken = Arc::new(AtomicBool::new(false));
+    let speaks = Arc::clone(&spoken);
     let service = service_fn(move |request: Request<Incoming>| {
+        speaks.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         let router = router.clone();
         async move { Ok::<_, Infallible>(respond(router, request).await) }
     });
-    http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // A client that goes away or talks nonsense is its own affair: errors are not
+    // looked at.
+    tokio::select! {
+        _ended = connection.as_mut() => return,
+        () = stop.cancelled() => {}
+    }
+    // hyper closes a connection that idles between requests, but waits for the first
+    // request of one that has not said anything yet.
+    if spoken.load(Ordering::Relaxed) {
+        connection.as_mut().graceful_shutdown();
+        let _ended = connection.await;
+    }
 }
 
 async fn respond(router: Router, request: Request<Body>) -> axum::response::Response {

@@ -16,7 +16,7 @@ pub enum Rejection {
         "this is a core module, not a component: build for the target wasm32-wasip2, or wrap it with `wasm-tools component new`"
     )]
     CoreModule,
-    #[error("the file ends after {0} bytes, in the middle of its header: upload it again")]
+    #[error("the file ends after {0} bytes, before the component does: upload it again")]
     Truncated(usize),
     #[error("this is not a valid component: {0}")]
     Invalid(String),
@@ -30,6 +30,16 @@ pub enum Rejection {
         package = v1::PACKAGE
     )]
     UnsupportedImport { import: String, problem: String },
+    #[error(
+        "{handler} has another form than in {package}: build against that contract ({problem})",
+        package = v1::PACKAGE
+    )]
+    WrongHandler {
+        handler: &'static str,
+        problem: String,
+    },
+    #[error("the component cannot be started: {0}")]
+    CannotStart(String),
     #[error("the compiler failed on this component")]
     CompilerFailed,
 }
@@ -53,8 +63,14 @@ pub(super) fn check_form(bytes: &[u8]) -> Result<(), Rejection> {
     }
 }
 
-pub(super) fn not_compiled(error: &wasmtime::Error) -> Rejection {
-    Rejection::Invalid(format!("{error:#}"))
+/// Tells a file that is cut off from one that is wrong: wasmparser says so only in
+/// its text.
+pub(super) fn not_compiled(error: &wasmtime::Error, size: usize) -> Rejection {
+    let problem = format!("{error:#}");
+    if problem.contains("unexpected end") || problem.contains("out of bounds (bound = ") {
+        return Rejection::Truncated(size);
+    }
+    Rejection::Invalid(problem)
 }
 
 /// Finds the import that could not be linked, for the message.

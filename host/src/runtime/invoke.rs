@@ -23,8 +23,14 @@ use crate::domain::log::LogLine;
 /// What a plugin is called about.
 #[derive(Debug, Clone)]
 pub struct Input<'a> {
-    pub id: EventId,
     pub event: &'a CallEvent,
+    pub context: Context,
+}
+
+/// What the guest can ask the host about its call.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub event_id: EventId,
     /// The request's body: valid UTF-8, valid JSON.
     pub payload: Bytes,
     pub received_at: Timestamp,
@@ -86,7 +92,7 @@ impl Runtime {
     /// future ends the call at once.
     pub async fn invoke(&self, plugin: &Loaded, input: Input<'_>, grants: Grants) -> Ran {
         let started = Instant::now();
-        let deadline = input.deadline;
+        let deadline = input.context.deadline;
         let Ok(Ok(_sandbox)) = tokio::time::timeout_at(deadline, self.sandboxes.acquire()).await
         else {
             return Ran {
@@ -97,7 +103,7 @@ impl Runtime {
             };
         };
         let event = input.event;
-        let mut store = self.fresh_store(input, grants);
+        let mut store = self.fresh_store(input.context, grants);
         let log = store.data().log_book();
         let called = tokio::time::timeout_at(deadline, plugin.call(&mut store, event)).await;
         let result = match called {
@@ -115,11 +121,11 @@ impl Runtime {
         }
     }
 
-    fn fresh_store(&self, input: Input<'_>, grants: Grants) -> Store<CallState> {
+    pub(super) fn fresh_store(&self, context: Context, grants: Grants) -> Store<CallState> {
         let ceiling = self.options.memory_bytes;
         let memory = MemoryLimit::new(grants.memory_bytes.map_or(ceiling, |b| b.min(ceiling)));
-        let deadline = input.deadline;
-        let mut store = Store::new(&self.engine, CallState::new(input, grants, memory));
+        let deadline = context.deadline;
+        let mut store = Store::new(&self.engine, CallState::new(context, grants, memory));
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HOST_CALL_BYTES);
         store.set_max_component_handles(COMPONENT_HANDLES);
@@ -154,7 +160,7 @@ fn overloaded() -> Failure {
 }
 
 /// Tells apart why a guest stopped without returning.
-fn failure(error: &wasmtime::Error, memory: &MemoryLimit) -> Failure {
+pub(super) fn failure(error: &wasmtime::Error, memory: &MemoryLimit) -> Failure {
     if error.is::<DeadlinePassed>() {
         return timeout();
     }

@@ -2,15 +2,21 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{Component, InstancePre};
 
-use super::Runtime;
-use super::capability::CallState;
+use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
-use super::v1;
+use super::invoke::{self, Context, Grants};
+use super::{Runtime, v1};
+use crate::domain::id::EventId;
 use crate::domain::plugin::{Digest, Inspection};
+
+/// How long a component may take to start when it is uploaded.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// A plugin ready to be called.
 pub struct Loaded {
@@ -72,6 +78,7 @@ impl Runtime {
         if exports.is_empty() {
             return Err(inspect::no_known_export(&component, &self.engine));
         }
+        self.probe(&loaded).await?;
         self.loaded.insert(digest, Arc::new(loaded)).await;
         Ok(Inspection {
             digest,
@@ -85,16 +92,58 @@ impl Runtime {
         // The semaphore is never closed; if it were, going on is still right.
         let _turn = self.compiling.acquire().await;
         let engine = self.engine.clone();
+        let size = bytes.len();
         let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
         let component = compiled
             .await
             .map_err(|_| Rejection::CompilerFailed)?
-            .map_err(|error| inspect::not_compiled(&error))?;
+            .map_err(|error| inspect::not_compiled(&error, size))?;
         if let Err(error) = self.compiled.store(&digest, &component) {
             // It only costs the next start a compilation.
             tracing::warn!(%digest, %error, "compiled form could not be kept");
         }
         Ok(component)
+    }
+
+    /// Makes one instance, with nothing granted, to see that it starts and that its
+    /// handlers have the contract's types.
+    async fn probe(&self, loaded: &Loaded) -> Result<(), Rejection> {
+        let deadline = Instant::now() + PROBE;
+        let context = Context {
+            event_id: EventId::from(uuid::Uuid::nil()),
+            payload: Bytes::new(),
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            deadline,
+        };
+        let grants = Grants {
+            config: Arc::default(),
+            kv: Arc::new(kv::Denied),
+            memory_bytes: None,
+        };
+        let _sandbox = self.sandboxes.acquire().await;
+        let mut store = self.fresh_store(context, grants);
+        let started = timeout_at(deadline, loaded.pre.instantiate_async(&mut store)).await;
+        let instance = match started {
+            Ok(Ok(instance)) => instance,
+            Ok(Err(error)) => {
+                let failure = invoke::failure(&error, &store.data().memory);
+                return Err(Rejection::CannotStart(failure.message));
+            }
+            Err(_elapsed) => {
+                let problem = format!("it took more than {} seconds", PROBE.as_secs());
+                return Err(Rejection::CannotStart(problem));
+            }
+        };
+        loaded
+            .exports
+            .check(&mut store, &instance)
+            .map_err(|(handler, error)| {
+                let problem = format!("{error:#}");
+                Rejection::WrongHandler {
+                    handler: handler.interface(),
+                    problem,
+                }
+            })
     }
 
     fn link(&self, component: &Component) -> Result<Loaded, Rejection> {

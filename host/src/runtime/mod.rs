@@ -21,5 +21,5 @@ mod v1;
 
 pub use self::engine::{EngineOptions, Runtime, StartError};
 pub use self::inspect::Rejection;
-pub use self::invoke::{Grants, Input, Ran};
+pub use self::invoke::{Context, Grants, Input, Ran};
 pub use self::loaded::{LoadError, Loaded};

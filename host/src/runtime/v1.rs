@@ -5,7 +5,7 @@
 //! outside of `runtime` sees which version a plugin was built against.
 
 use serde_json::value::RawValue;
-use wasmtime::component::{HasSelf, InstancePre, Linker};
+use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{AsContextMut, Store};
 
 use self::exports::hookswitch::plugin::{
@@ -65,6 +65,42 @@ impl Exports {
             tool: tool_handler::GuestIndices::new(pre).ok(),
             event: event_handler::GuestIndices::new(pre).ok(),
         }
+    }
+
+    /// Checks the types of all handlers that are there. Names are found in the
+    /// component, types only in an instance.
+    pub(super) fn check(
+        &self,
+        store: &mut Store<CallState>,
+        instance: &Instance,
+    ) -> Result<(), (Handler, wasmtime::Error)> {
+        fn typed<G>(
+            handler: Handler,
+            loaded: Option<wasmtime::Result<G>>,
+        ) -> Result<(), (Handler, wasmtime::Error)> {
+            loaded
+                .transpose()
+                .map(drop)
+                .map_err(|error| (handler, error))
+        }
+        typed(
+            Handler::Start,
+            self.start.as_ref().map(|i| i.load(&mut *store, instance)),
+        )?;
+        typed(
+            Handler::Transfer,
+            self.transfer
+                .as_ref()
+                .map(|i| i.load(&mut *store, instance)),
+        )?;
+        typed(
+            Handler::Tool,
+            self.tool.as_ref().map(|i| i.load(&mut *store, instance)),
+        )?;
+        typed(
+            Handler::Event,
+            self.event.as_ref().map(|i| i.load(&mut *store, instance)),
+        )
     }
 
     pub(super) fn handlers(&self) -> Handlers {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{PageBody, Paging, check_verdicts};
+use super::{PageBody, Paging, Time, check_verdicts};
 use crate::domain::binding::{Binding, Limits, PluginVersion, Selector, Settings};
 use crate::domain::decision::OnFailure;
 use crate::domain::id::BindingId;
@@ -43,7 +43,7 @@ pub(in crate::http) struct BindingBody {
     config: Settings,
     on_failure: OnFailure,
     limits: Limits,
-    created_at: Timestamp,
+    created_at: Time,
 }
 
 impl From<Binding> for BindingBody {
@@ -55,7 +55,7 @@ impl From<Binding> for BindingBody {
             config: Settings::clone(&binding.config),
             on_failure: binding.on_failure,
             limits: binding.limits,
-            created_at: binding.created_at,
+            created_at: Time(binding.created_at),
         }
     }
 }

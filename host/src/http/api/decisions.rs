@@ -3,10 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use http::Uri;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{PageBody, Paging};
+use super::{PageBody, Paging, Time};
 use crate::domain::Json as JsonText;
 use crate::domain::id::EventId;
 use crate::http::Services;
@@ -24,7 +23,7 @@ pub(in crate::http) struct DecisionBody {
     reply: Option<ReplyBody>,
     elapsed_us: u64,
     invocations: JsonText,
-    decided_at: Timestamp,
+    decided_at: Time,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +45,7 @@ impl From<StoredDecision> for DecisionBody {
                 .map(|(status, body)| ReplyBody { status, body }),
             elapsed_us: decision.elapsed_us,
             invocations: decision.invocations,
-            decided_at: decision.decided_at,
+            decided_at: Time(decision.decided_at),
         }
     }
 }

@@ -3,11 +3,10 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use http::Uri;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::DecisionBody;
-use super::{PageBody, Paging};
+use super::{PageBody, Paging, Time};
 use crate::domain::Json as JsonText;
 use crate::domain::event::Kind;
 use crate::domain::id::{BindingId, DeliveryId, EventId, SourceId};
@@ -28,7 +27,7 @@ pub(in crate::http) struct EventBody {
     agent_id: String,
     tool: Option<String>,
     state: &'static str,
-    received_at: Timestamp,
+    received_at: Time,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +70,7 @@ impl From<EventSummary> for EventBody {
                 EventState::Accepted => "accepted",
                 EventState::Handled => "handled",
             },
-            received_at: event.received_at,
+            received_at: Time(event.received_at),
         }
     }
 }

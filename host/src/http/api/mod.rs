@@ -11,6 +11,7 @@ pub(super) mod sources;
 
 use axum::Json;
 use axum::extract::State;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -34,6 +35,16 @@ pub(super) async fn health(State(services): State<Services>) -> Result<Json<Heal
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
     }))
+}
+
+/// A time as the API shows it: RFC 3339, UTC, always with milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
 }
 
 const DEFAULT_LIMIT: u16 = 50;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{PageBody, Paging};
+use super::{PageBody, Paging, Time};
 use crate::domain::id::PluginId;
 use crate::domain::plugin::{Digest, Handler, Name, Plugin, Version};
 use crate::http::auth::Caller;
@@ -20,7 +20,7 @@ use crate::store::Uploaded;
 pub(in crate::http) struct PluginBody {
     name: Name,
     latest_version: u32,
-    created_at: Timestamp,
+    created_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     versions: Option<Vec<VersionBody>>,
 }
@@ -33,7 +33,7 @@ pub(in crate::http) struct VersionBody {
     size: u64,
     exports: Vec<Handler>,
     imports: Vec<String>,
-    created_at: Timestamp,
+    created_at: Time,
 }
 
 impl From<Plugin> for PluginBody {
@@ -41,7 +41,7 @@ impl From<Plugin> for PluginBody {
         Self {
             name: plugin.name,
             latest_version: plugin.latest_version,
-            created_at: plugin.created_at,
+            created_at: Time(plugin.created_at),
             versions: None,
         }
     }
@@ -56,7 +56,7 @@ impl From<Version> for VersionBody {
             size: version.inspection.size,
             exports: version.inspection.exports.into_iter().collect(),
             imports: version.inspection.imports,
-            created_at: version.created_at,
+            created_at: Time(version.created_at),
         }
     }
 }
@@ -69,6 +69,9 @@ pub(in crate::http) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<VersionBody>), Problem> {
+    // Read first: a client that is answered while it still sends may see a broken
+    // connection instead of the answer.
+    let bytes = body::read(body, services.caps.plugin_body).await?;
     let name: Name = name
         .parse()
         .map_err(|error| super::invalid("name", format!("is not the name of a plugin: {error}")))?;
@@ -78,7 +81,6 @@ pub(in crate::http) async fn upload(
             "send the component with the header content-type: application/wasm",
         ));
     }
-    let bytes = body::read(body, services.caps.plugin_body).await?;
     let inspection = services.runtime.inspect(bytes.clone()).await?;
     let new = PluginId::from(Uuid::now_v7());
     let uploaded = services

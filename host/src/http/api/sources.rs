@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::{HeaderName, StatusCode, Uri};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use super::{PageBody, Paging, check_verdicts};
+use super::{PageBody, Paging, Time, check_verdicts};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::SourceId;
 use crate::domain::plugin::Name;
@@ -17,6 +17,7 @@ use crate::http::auth::Caller;
 use crate::http::body::JsonBody;
 use crate::http::problem::Problem;
 use crate::ingest;
+use crate::json;
 use crate::store::NewSource;
 
 #[derive(Debug, Deserialize)]
@@ -44,8 +45,16 @@ fn default_margin() -> u32 {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-enum ProofBody {
+#[serde(transparent)]
+struct ProofBody(#[serde(deserialize_with = "proof_form")] ProofForm);
+
+fn proof_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProofForm, D::Error> {
+    json::tagged(deserializer, "type")
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum ProofForm {
     Header {
         name: String,
         values: Vec<Secret>,
@@ -90,7 +99,7 @@ pub(in crate::http) struct SourceBody {
     timeouts_ms: TimeoutsBody,
     margin_ms: u32,
     verdicts: Verdicts,
-    created_at: Timestamp,
+    created_at: Time,
 }
 
 /// A proof without its secrets.
@@ -126,7 +135,7 @@ impl From<Source> for SourceBody {
             },
             margin_ms,
             verdicts: source.verdicts,
-            created_at: source.created_at,
+            created_at: Time(source.created_at),
         }
     }
 }
@@ -195,15 +204,15 @@ fn proofs(bodies: Vec<ProofBody>) -> Result<Vec<Proof>, Problem> {
     bodies
         .into_iter()
         .enumerate()
-        .map(|(at, body)| match body {
-            ProofBody::Header { name, values } => {
+        .map(|(at, ProofBody(form))| match form {
+            ProofForm::Header { name, values } => {
                 count(&values, format!("proof[{at}].values"))?;
                 Ok(Proof::Header {
                     name: header_name(&name, format!("proof[{at}].name"))?,
                     values,
                 })
             }
-            ProofBody::Hmac { header, secrets } => {
+            ProofForm::Hmac { header, secrets } => {
                 count(&secrets, format!("proof[{at}].secrets"))?;
                 let header = header_name(&header, format!("proof[{at}].header"))?;
                 Ok(Proof::Hmac { header, secrets })

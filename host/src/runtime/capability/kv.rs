@@ -20,6 +20,20 @@ pub trait KeyValue: Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<Outcome, Fault>> + Send + '_>>;
 }
 
+/// No space: every operation is denied.
+#[derive(Debug, Clone, Copy)]
+pub struct Denied;
+
+impl KeyValue for Denied {
+    fn apply(
+        &self,
+        _key: String,
+        _operation: Operation,
+    ) -> Pin<Box<dyn Future<Output = Result<Outcome, Fault>> + Send + '_>> {
+        Box::pin(std::future::ready(Err(Fault::Denied)))
+    }
+}
+
 async fn apply(kv: &dyn KeyValue, key: String, operation: Operation) -> Result<Outcome, Error> {
     operation.check(&key)?;
     Ok(kv.apply(key, operation).await?)

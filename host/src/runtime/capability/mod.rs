@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use self::kv::KeyValue;
 use self::log::LogBook;
 use self::wasi::Wasi;
-use super::invoke::{Grants, Input};
+use super::invoke::{Context, Grants};
 use super::limits::MemoryLimit;
 use crate::domain::binding::Settings;
 use crate::domain::id::EventId;
@@ -46,14 +46,14 @@ impl std::fmt::Debug for CallState {
 }
 
 impl CallState {
-    pub(super) fn new(input: Input<'_>, grants: Grants, memory: MemoryLimit) -> Self {
+    pub(super) fn new(context: Context, grants: Grants, memory: MemoryLimit) -> Self {
         let log = LogBook::default();
         Self {
-            event_id: input.id,
-            payload: input.payload,
+            event_id: context.event_id,
+            payload: context.payload,
             memory,
-            received_at: input.received_at,
-            deadline: input.deadline,
+            received_at: context.received_at,
+            deadline: context.deadline,
             config: grants.config,
             kv: grants.kv,
             wasi: Wasi::new(log.clone()),
