@@ -11,6 +11,7 @@ mod body;
 mod hook;
 mod problem;
 pub mod server;
+mod unread;
 
 use std::sync::Arc;
 

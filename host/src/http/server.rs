@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
+use axum::response::Response;
+use http::{Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +22,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+
+use super::unread::Rest;
 
 /// Connections at once; more wait in the listener's queue.
 const CONNECTIONS: usize = 10_000;
@@ -86,10 +89,8 @@ async fn talk(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cancell
     let speaks = Arc::clone(&spoken);
     let service = service_fn(move |request: Request<Incoming>| {
         speaks.store(true, Ordering::Relaxed);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
         let router = router.clone();
-        async move { Ok::<_, Infallible>(respond(router, request).await) }
+        async move { Ok::<_, Infallible>(respond(router, request, peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -110,9 +111,15 @@ async fn talk(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cancell
     }
 }
 
-async fn respond(router: Router, request: Request<Body>) -> axum::response::Response {
-    match router.oneshot(request).await {
+async fn respond(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response {
+    let rest = Rest::default();
+    let expects = request.headers().contains_key(header::EXPECT);
+    let mut request = request.map(|body| Body::new(rest.watch(body)));
+    request.extensions_mut().insert(peer);
+    let mut response = match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
-    }
+    };
+    rest.settle(&mut response, expects).await;
+    response
 }

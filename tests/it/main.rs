@@ -1,0 +1,45 @@
+//! Hookswitch as its users meet it: a process, a store, plugins and sockets.
+//!
+//! A module per behaviour. The first block is what the tests stand on, the
+//! second one is the tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "shown when a test fails"
+)]
+#![allow(clippy::panic, clippy::missing_panics_doc)]
+
+mod binary;
+mod client;
+mod components;
+mod contents;
+mod guests;
+mod misbehave;
+mod payload;
+mod raw;
+mod server;
+mod shape;
+
+mod bad_input;
+mod concurrency;
+mod configuration;
+mod deletion;
+mod durability;
+mod first_start;
+mod invoke;
+mod isolation;
+mod notices;
+mod pages;
+mod proof;
+mod resolution;
+mod sandbox_view;
+mod shapes;
+mod shutdown;
+mod start_calls;
+mod tolerance;
+mod tools;
+mod transfers;
+mod verdicts;
+mod versions;

@@ -1,0 +1,159 @@
+//! The host as a child process: started on an empty store, stopped by its id.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Where a user expects the server when nothing else is there.
+const USUAL_ADDRESS: &str = "127.0.0.1:8080";
+pub(super) const ANY_FREE_PORT: &str = "127.0.0.1:0";
+
+/// The first start writes its store and sets the engine up.
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// A running server.
+pub(super) struct Server {
+    child: Child,
+    log: PathBuf,
+    pub(super) url: String,
+    pub(super) token: String,
+}
+
+/// The usual address if it is free, else one that is.
+pub(super) fn address() -> &'static str {
+    match TcpListener::bind(USUAL_ADDRESS) {
+        Ok(_) => USUAL_ADDRESS,
+        Err(_) => ANY_FREE_PORT,
+    }
+}
+
+impl Server {
+    /// Starts the host in `directory`, with its data and its log there, and
+    /// waits until it listens.
+    pub(super) fn start(host: &Path, directory: &Path, address: &str) -> Result<Self> {
+        let log = directory.join("hookswitch.log");
+        let mut child = Command::new(host)
+            .args(["serve", "--listen", address, "--data-dir"])
+            .arg(directory.join("data"))
+            // The demo wants the server to generate its token, as on a first start.
+            .env_remove("HOOKSWITCH_ADMIN_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).context("the log cannot be written")?)
+            .spawn()
+            .with_context(|| format!("{} does not start", host.display()))?;
+        let stdout = child.stdout.take().context("the server has no output")?;
+        let lines = lines_of(stdout);
+        let mut server = Self {
+            child,
+            log,
+            url: String::new(),
+            token: String::new(),
+        };
+        server.wait_until_it_listens(&lines)?;
+        Ok(server)
+    }
+
+    fn wait_until_it_listens(&mut self, lines: &Receiver<String>) -> Result<()> {
+        while self.url.is_empty() {
+            let Ok(line) = lines.recv_timeout(START_LIMIT) else {
+                bail!("the server did not start; it says:\n{}", self.log());
+            };
+            if let Some(token) = line.strip_prefix("admin token: ") {
+                token.trim().clone_into(&mut self.token);
+            } else if let Some(url) = line
+                .find("http://")
+                .filter(|_| line.contains("listening on"))
+            {
+                line[url..].trim().clone_into(&mut self.url);
+            }
+        }
+        ensure!(!self.token.is_empty(), "the server showed no admin token");
+        Ok(())
+    }
+
+    /// What the server logged so far.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub(super) fn log_file(&self) -> &Path {
+        &self.log
+    }
+
+    /// Stays until the server ends: by Ctrl-C, which a terminal sends to both,
+    /// or by a signal to this process, which is passed on.
+    pub(super) fn stay(&mut self) -> Result<()> {
+        let pid = self.pid()?;
+        let asked = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        ctrlc::set_handler(move || {
+            // A second signal would cut short what the first one drains.
+            if !asked.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                let _ = kill(pid, Signal::SIGTERM);
+            }
+        })
+        .context("Ctrl-C cannot be caught")?;
+        let status = self
+            .child
+            .wait()
+            .context("the server cannot be waited for")?;
+        self.ended(status)
+    }
+
+    /// Asks the server to drain and end.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        kill(self.pid()?, Signal::SIGTERM).context("the server takes no signal")?;
+        let status = self
+            .child
+            .wait()
+            .context("the server cannot be waited for")?;
+        self.ended(status)
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(
+            self.child
+                .id()
+                .try_into()
+                .context("a process id out of range")?,
+        ))
+    }
+
+    fn ended(&self, status: ExitStatus) -> Result<()> {
+        ensure!(
+            status.success(),
+            "the server ended with {status}; it says:\n{}",
+            self.log()
+        );
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is all right.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of the server's standard output, read to the end so that it never
+/// blocks on a full pipe.
+fn lines_of(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}

@@ -1,0 +1,59 @@
+//! Running the build, and putting the components where everybody looks.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::toolchain::{TARGET, Toolchain};
+
+/// Builds every guest and copies the components to their places.
+///
+/// All guests share one target folder, so that the standard library and the SDK
+/// are compiled once.
+pub(super) fn build(
+    toolchain: &Toolchain,
+    root: &Path,
+    folder: &Path,
+    components: &BTreeMap<String, PathBuf>,
+) -> Result<()> {
+    let _ = writeln!(
+        io::stderr(),
+        "Building {} guests with {}",
+        components.len(),
+        toolchain.name
+    );
+    let target = folder.join("build");
+    let mut cargo = toolchain.cargo_build();
+    let status = cargo
+        .current_dir(root.join("plugins"))
+        .env("CARGO_TARGET_DIR", &target)
+        .status()
+        .with_context(|| format!("cannot run {}", cargo.get_program().display()))?;
+    ensure!(status.success(), "the guests do not build: {status}");
+
+    let built = target.join(TARGET).join("release");
+    for (guest, component) in components {
+        let file = built.join(format!("{}.wasm", guest.replace('-', "_")));
+        replace(component, &file)?;
+    }
+    Ok(())
+}
+
+/// Puts a copy in place of the old component at once: a test that is reading
+/// the old one keeps it whole.
+fn replace(component: &Path, built: &Path) -> Result<()> {
+    let beside = component.with_extension("wasm.new");
+    fs::copy(built, &beside).with_context(|| {
+        format!(
+            "cannot copy {}; is its folder named as its package?",
+            built.display()
+        )
+    })?;
+    fs::rename(&beside, component)
+        .with_context(|| format!("cannot replace {}", component.display()))
+}

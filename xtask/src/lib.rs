@@ -1,0 +1,8 @@
+//! What the README calls. The commands are here as a library, so that tests and
+//! the demo use the same guests that `cargo xtask guests` builds.
+
+pub mod checks;
+pub mod demo;
+pub mod guests;
+pub mod host;
+mod terminal;

@@ -1,0 +1,41 @@
+//! `cargo xtask …`: the commands, one line each; what they do is in the library.
+
+use std::io::{self, Write as _};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build every guest component: the example plugins and the guests of tests.
+    Guests,
+    /// Try everything on this machine: build, start, upload, bind, send, show.
+    Demo(xtask::demo::Options),
+    /// Check everything that CI checks.
+    Test(xtask::checks::Options),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Guests => guests(),
+        Command::Demo(options) => xtask::demo::run(options),
+        Command::Test(options) => xtask::checks::run(options),
+    }
+}
+
+fn guests() -> Result<()> {
+    let guests = xtask::guests::ensure()?;
+    let mut out = io::stdout().lock();
+    for (name, path) in guests.iter() {
+        let kilobytes = path.metadata()?.len().div_ceil(1000);
+        writeln!(out, "{name:<20} {kilobytes:>6} kB  {}", path.display())?;
+    }
+    Ok(())
+}
