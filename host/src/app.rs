@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::call::Switch;
 use crate::config::{Config, Limits};
 use crate::domain::id::OrganizationId;
+use crate::domain::limits::CallLimits;
 use crate::http::{self, Caps, Services};
 use crate::notices;
 use crate::runtime::{EngineOptions, Runtime, StartError};
@@ -49,10 +50,11 @@ pub struct App {
 }
 
 /// The engine's settings for a data folder.
-pub fn engine_options(limits: &Limits, data_dir: &Path) -> EngineOptions {
+pub fn engine_options(limits: &Limits, ceilings: CallLimits, data_dir: &Path) -> EngineOptions {
     EngineOptions {
         concurrent_calls: limits.concurrent_calls,
-        memory_bytes: limits.memory_bytes,
+        calls_per_organization: limits.calls_per_organization,
+        ceilings,
         loaded_plugins: limits.loaded_plugins,
         compiled_dir: data_dir.join("compiled"),
     }
@@ -64,7 +66,7 @@ impl App {
         let open = OpenStore::open(&config.data_dir, config.answers).await?;
         let store = open.store.clone();
         let new_token = first_token(&store, admin_token).await?;
-        let options = engine_options(&config.limits, &config.data_dir);
+        let options = engine_options(&config.limits, config.ceilings, &config.data_dir);
         let runtime = Arc::new(Runtime::new(options)?);
         let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime)));
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::domain;
+use crate::domain::limits::CallLimits;
 use crate::store::Durability;
 
 /// A valid configuration.
@@ -18,6 +20,8 @@ pub struct Config {
     /// What storing an answered question promises before its reply leaves.
     pub answers: Durability,
     pub limits: Limits,
+    /// The most that bindings can ask for.
+    pub ceilings: CallLimits,
     /// How long requests in flight are waited for when the server stops.
     pub drain: Duration,
 }
@@ -35,12 +39,12 @@ pub enum LogFormat {
 pub struct Limits {
     /// Sandboxes alive at once.
     pub concurrent_calls: u32,
+    /// Of these, at most so many for one organization.
+    pub calls_per_organization: u32,
     /// Event handlers that run at once; they use sandboxes too, so fewer.
     pub concurrent_notices: u16,
     /// Plugins kept ready in memory.
     pub loaded_plugins: u64,
-    /// Memory of one call.
-    pub memory_bytes: u64,
     pub hook_body_bytes: usize,
     pub plugin_body_bytes: usize,
 }
@@ -49,9 +53,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrent_calls: 128,
+            calls_per_organization: 96,
             concurrent_notices: 16,
             loaded_plugins: 1_000,
-            memory_bytes: 64 << 20,
             hook_body_bytes: 16 << 20,
             plugin_body_bytes: 64 << 20,
         }
@@ -94,6 +98,7 @@ struct File {
     log: LogSection,
     store: StoreSection,
     limits: Limits,
+    ceilings: domain::limits::Limits,
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,6 +129,7 @@ impl Default for File {
             log: LogSection::default(),
             store: StoreSection::default(),
             limits: Limits::default(),
+            ceilings: domain::limits::Limits::default(),
         }
     }
 }
@@ -148,6 +154,7 @@ impl Config {
     /// Reads the file, if there is one, and applies what goes before it.
     pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
         let file = path.map(File::read).transpose()?.unwrap_or_default();
+        let ceilings = file.ceilings();
         Ok(Self {
             listen: overrides.listen.unwrap_or(file.listen),
             data_dir: overrides.data_dir.unwrap_or(file.data_dir),
@@ -156,6 +163,7 @@ impl Config {
                 Survive::ProcessDeath => Durability::Process,
                 Survive::PowerLoss => Durability::PowerLoss,
             },
+            ceilings,
             limits: file.limits,
             drain: Duration::from_secs(file.drain_seconds),
         })
@@ -163,6 +171,10 @@ impl Config {
 }
 
 impl File {
+    fn ceilings(&self) -> CallLimits {
+        CallLimits::CEILINGS.with(&self.ceilings)
+    }
+
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let path = path.to_owned();
         let text = match std::fs::read_to_string(&path) {
@@ -176,7 +188,7 @@ impl File {
                 return Err(ConfigError::Invalid { path, problem });
             }
         };
-        match out_of_range(&file.limits, file.drain_seconds) {
+        match out_of_range(&file.limits, &file.ceilings(), file.drain_seconds) {
             Some((key, range)) => Err(ConfigError::OutOfRange { path, key, range }),
             None => Ok(file),
         }
@@ -184,7 +196,11 @@ impl File {
 }
 
 /// The first value that is out of its range, with the range.
-fn out_of_range(limits: &Limits, drain_seconds: u64) -> Option<(&'static str, &'static str)> {
+fn out_of_range(
+    limits: &Limits,
+    ceilings: &CallLimits,
+    drain_seconds: u64,
+) -> Option<(&'static str, &'static str)> {
     let rules = [
         (
             "limits.concurrent_calls",
@@ -203,9 +219,19 @@ fn out_of_range(limits: &Limits, drain_seconds: u64) -> Option<(&'static str, &'
             "at least 1",
         ),
         (
-            "limits.memory_bytes",
-            (1 << 20..=4 << 30).contains(&limits.memory_bytes),
+            "limits.calls_per_organization",
+            limits.calls_per_organization >= 1,
+            "at least 1",
+        ),
+        (
+            "ceilings.memory_bytes",
+            (1 << 20..=4 << 30).contains(&ceilings.memory_bytes),
             "1048576 (1 MiB) to 4294967296 (4 GiB)",
+        ),
+        (
+            "ceilings.core_instances",
+            (1..=40).contains(&ceilings.core_instances),
+            "1 to 40",
         ),
         (
             "limits.hook_body_bytes",
@@ -262,7 +288,7 @@ mod tests {
         for (text, named) in [
             ("listn = 'x'", "listn"),
             ("listen = 'nowhere'", "listen"),
-            ("[limits]\nmemory_bytes = 5", "limits.memory_bytes"),
+            ("[ceilings]\nmemory_bytes = 5", "ceilings.memory_bytes"),
             ("[limits]\nconcurrent_calls = 0", "limits.concurrent_calls"),
             (
                 "[limits]\nconcurrent_calls = 8\nconcurrent_notices = 9",

@@ -67,6 +67,7 @@ CREATE TABLE binding (
     config          TEXT NOT NULL,
     on_failure      TEXT NOT NULL,
     limits          TEXT NOT NULL,
+    granted         TEXT NOT NULL,
     created_at      INTEGER NOT NULL,
     FOREIGN KEY (plugin_id, version) REFERENCES plugin_version (plugin_id, number)
 ) STRICT, WITHOUT ROWID;

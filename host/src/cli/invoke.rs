@@ -19,14 +19,16 @@ use uuid::Uuid;
 use crate::app::engine_options;
 use crate::call::{Arrival, Decided, Received, Switch};
 use crate::config::Limits;
+use crate::domain::Json;
 use crate::domain::binding::{Selector, Settings};
 use crate::domain::decision::{Answer, Decision, Invocation, Outcome, Why};
 use crate::domain::event::Kind;
+use crate::domain::grant::{Granted, KvGrant};
 use crate::domain::id::{BindingId, OrganizationId, PluginId, SourceId};
+use crate::domain::limits::{CallLimits, Limits as CallAsked};
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Name;
 use crate::domain::source::Patience;
-use crate::domain::{Json, binding};
 use crate::ingest::{Inbound, Reply};
 use crate::runtime::Runtime;
 use crate::store::{Durability, NewBinding, NewSource, OpenStore, Store, TokenHash, Uploaded};
@@ -87,7 +89,11 @@ impl Invoke {
             concurrent_notices: 1,
             ..Limits::default()
         };
-        let runtime = Arc::new(Runtime::new(engine_options(&limits, folder.path()))?);
+        let runtime = Arc::new(Runtime::new(engine_options(
+            &limits,
+            CallLimits::CEILINGS,
+            folder.path(),
+        ))?);
         let open = OpenStore::open(folder.path(), Durability::Process).await?;
         let source = self.set_up(&open.store, &runtime, component).await?;
         let switch = Switch::new(open.store.clone(), runtime);
@@ -135,7 +141,7 @@ impl Invoke {
         };
         let source = store.create_source(source).await?;
         let inspection = runtime
-            .inspect(component.clone())
+            .inspect(component.clone(), organization)
             .await
             .with_context(|| format!("{} cannot be a plugin", self.plugin.display()))?;
         let plugin = PluginId::from(Uuid::now_v7());
@@ -158,7 +164,11 @@ impl Invoke {
             selector: Selector::default(),
             config: Settings(self.settings.iter().cloned().collect()),
             on_failure: crate::domain::decision::OnFailure::default(),
-            limits: binding::Limits::default(),
+            limits: CallAsked::default(),
+            // An author wants to see what the plugin does; its space is empty anyway.
+            granted: Granted {
+                kv: Some(KvGrant::default()),
+            },
             created_at: now,
         };
         store.create_binding(binding).await?;

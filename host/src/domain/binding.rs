@@ -1,14 +1,15 @@
 //! Bindings: which plugin is asked about which events, and in which order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decision::OnFailure;
 use super::event::{Facts, Kind};
+use super::grant::Granted;
 use super::id::{BindingId, PluginId, SourceId};
+use super::limits::Limits;
 use super::plugin::{Digest, Handlers, Name};
 
 /// What a binding applies to. A field that is absent matches anything.
@@ -86,22 +87,6 @@ impl Settings {
     }
 }
 
-/// What one call may use. Absent means what the operator allows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Wall time; the time left for the question cuts it further.
-    pub time_ms: Option<u32>,
-    /// All linear memories together.
-    pub memory_bytes: Option<u64>,
-}
-
-impl Limits {
-    pub fn time(&self) -> Option<Duration> {
-        self.time_ms.map(|ms| Duration::from_millis(ms.into()))
-    }
-}
-
 #[derive(Debug, Clone)]
 pub struct Binding {
     pub id: BindingId,
@@ -112,6 +97,7 @@ pub struct Binding {
     pub config: Arc<Settings>,
     pub on_failure: OnFailure,
     pub limits: Limits,
+    pub granted: Granted,
     pub created_at: Timestamp,
 }
 
@@ -165,6 +151,7 @@ mod tests {
             config: Arc::default(),
             on_failure: OnFailure::default(),
             limits: Limits::default(),
+            granted: Granted::default(),
             created_at: Timestamp::from_millisecond(n as i64).unwrap(),
         }
     }

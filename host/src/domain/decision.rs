@@ -112,8 +112,10 @@ pub enum InvalidAnswer {
     EndpointName,
     #[error("an event may be delivered to at most {0} endpoints")]
     TooManyDeliveries(usize),
-    #[error("the answer has {size} bytes, {max} are allowed")]
-    TooLarge { size: usize, max: usize },
+    #[error(
+        "the answer has more than the {most} bytes it may have; see limits.reply_bytes of the binding"
+    )]
+    TooLarge { most: u64 },
 }
 
 /// Answers a start.
@@ -332,6 +334,8 @@ impl Outcome {
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     Timeout,
+    /// The guest has run for as long as it may.
+    Cpu,
     Trap,
     Memory,
     /// The handler returned `err`.
@@ -339,6 +343,8 @@ pub enum FailureCode {
     InvalidAnswer,
     /// No sandbox became free in time.
     Overloaded,
+    /// It failed too often of late and was not called.
+    CircuitOpen,
     /// The component could not be loaded.
     Unavailable,
 }

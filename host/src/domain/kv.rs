@@ -79,7 +79,9 @@ pub enum Fault {
     QuotaExceeded(Quota),
     #[error("the value is not a decimal integer of 64 bits, or the sum leaves its range")]
     NotAnInteger,
-    #[error("the plugin has no key-value space here")]
+    #[error("the call has used up its key-value operations or bytes")]
+    LimitExceeded,
+    #[error("the binding grants the plugin no key-value space: it needs grants.kv")]
     Denied,
     #[error("the store cannot answer now")]
     Unavailable,
@@ -93,6 +95,7 @@ impl Fault {
             Self::ValueTooLarge(_) => "value-too-large",
             Self::QuotaExceeded(_) => "quota-exceeded",
             Self::NotAnInteger => "not-an-integer",
+            Self::LimitExceeded => "limit-exceeded",
             Self::Denied => "denied",
             Self::Unavailable => "unavailable",
         }
@@ -100,6 +103,17 @@ impl Fault {
 }
 
 impl Operation {
+    /// Bytes of the values it brings along.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Get | Self::Delete | Self::Increment { .. } => 0,
+            Self::Set { value, .. } => value.len(),
+            Self::CompareAndSwap { expected, new, .. } => {
+                expected.as_ref().map_or(0, Vec::len) + new.as_ref().map_or(0, Vec::len)
+            }
+        }
+    }
+
     /// Checks what needs no store: key and value sizes.
     pub fn check(&self, key: &str) -> Result<(), Fault> {
         if key.is_empty() || key.len() > MAX_KEY_BYTES {

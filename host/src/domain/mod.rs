@@ -6,14 +6,18 @@
 //!
 //! Reading order: [`event`] (what arrived), [`decision`] (what is answered),
 //! [`binding`] (who is asked, in which order), [`source`] and [`plugin`] (what an
-//! operator and a customer set up), [`kv`] and [`log`] (what a plugin keeps and
+//! operator and a customer set up), [`limits`] and [`grant`] (what a plugin may use
+//! and reach), [`kv`] and [`log`] (what a plugin keeps and
 //! says), [`id`] (how all of it is named).
 
 pub mod binding;
+pub mod breaker;
 pub mod decision;
 pub mod event;
+pub mod grant;
 pub mod id;
 pub mod kv;
+pub mod limits;
 pub mod log;
 pub mod plugin;
 pub mod source;

@@ -16,10 +16,12 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures,
 };
 
+use super::admission::Admission;
 use super::capability::CallState;
 use super::compiled::CompiledCache;
 use super::loaded::Loaded;
 use super::v1;
+use crate::domain::limits::{CallLimits, Limits};
 use crate::domain::plugin::Digest;
 
 /// What an operator sets for all plugins together.
@@ -27,8 +29,10 @@ use crate::domain::plugin::Digest;
 pub struct EngineOptions {
     /// Sandboxes that may be alive at once.
     pub concurrent_calls: u32,
-    /// Most linear memory of one call, in bytes; a binding may ask for less.
-    pub memory_bytes: u64,
+    /// Most of them that one organization holds.
+    pub calls_per_organization: u32,
+    /// The most a binding can ask for.
+    pub ceilings: CallLimits,
     /// Plugins kept ready in memory.
     pub loaded_plugins: u64,
     /// Where compiled forms are kept. Only the host may write there.
@@ -50,6 +54,9 @@ pub enum StartError {
 /// worker thread to itself, and the grain of its time limit.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
+/// Calls of one organization that may wait for a sandbox; more are refused at once.
+const WAITING_PER_ORGANIZATION: usize = 1_000;
+
 /// A component may be made of several core modules with a memory and tables each.
 const CORE_INSTANCES_PER_CALL: u32 = 40;
 const MEMORIES_PER_CALL: u32 = 4;
@@ -69,7 +76,7 @@ pub struct Runtime {
     /// Compilation takes all the memory and time it wants, so it goes one by one.
     pub(super) compiling: Semaphore,
     /// Stands in front of the pool, where exhaustion would be an error.
-    pub(super) sandboxes: Semaphore,
+    pub(super) admission: Admission,
     pub(super) options: EngineOptions,
     _ticker: Ticker,
 }
@@ -97,15 +104,25 @@ impl Runtime {
             compiled,
             loaded: Cache::new(options.loaded_plugins),
             compiling: Semaphore::new(1),
-            sandboxes: Semaphore::new(options.concurrent_calls as usize),
+            admission: Admission::new(
+                options.concurrent_calls,
+                options.calls_per_organization,
+                WAITING_PER_ORGANIZATION,
+            ),
             options,
             _ticker: ticker,
         })
     }
 
-    /// Most linear memory one call can have, in bytes.
-    pub fn memory_ceiling(&self) -> u64 {
-        self.options.memory_bytes
+    /// The most a binding can ask for.
+    pub fn ceilings(&self) -> &CallLimits {
+        &self.options.ceilings
+    }
+
+    /// What a call may use whose binding asks for this.
+    pub fn limits(&self, asked: &Limits) -> CallLimits {
+        let ceilings = &self.options.ceilings;
+        CallLimits::default().with(asked).under(ceilings)
     }
 }
 
@@ -125,7 +142,7 @@ fn config(options: &EngineOptions) -> Config {
         .max_memories_per_component(MEMORIES_PER_CALL)
         .max_tables_per_component(TABLES_PER_CALL)
         .table_elements(TABLE_ELEMENTS)
-        .max_memory_size(usize::try_from(options.memory_bytes).unwrap_or(usize::MAX))
+        .max_memory_size(usize::try_from(options.ceilings.memory_bytes).unwrap_or(usize::MAX))
         .linear_memory_keep_resident(MEMORY_KEPT_RESIDENT)
         .table_keep_resident(TABLE_KEPT_RESIDENT)
         // Needs Linux 6.7; `Auto` does without where it is older.

@@ -40,6 +40,8 @@ pub enum Rejection {
     },
     #[error("the component cannot be started: {0}")]
     CannotStart(String),
+    #[error("no sandbox became free to try the component in: upload it again later")]
+    Busy,
     #[error("the compiler failed on this component")]
     CompilerFailed,
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::Runtime;
+use super::admission::Refused;
 use super::capability::CallState;
 use super::capability::kv::KeyValue;
 use super::engine::TICK;
@@ -17,7 +18,8 @@ use super::loaded::Loaded;
 use crate::domain::binding::Settings;
 use crate::domain::decision::{Failure, FailureCode, Opinion};
 use crate::domain::event::CallEvent;
-use crate::domain::id::EventId;
+use crate::domain::id::{EventId, OrganizationId};
+use crate::domain::limits::CallLimits;
 use crate::domain::log::LogLine;
 
 /// What a plugin is called about.
@@ -36,6 +38,8 @@ pub struct Context {
     pub received_at: Timestamp,
     /// When the answer must be there.
     pub deadline: Instant,
+    /// On whose behalf: who waits is served in turn with other organizations.
+    pub organization: OrganizationId,
 }
 
 /// What a binding gives its plugin.
@@ -43,14 +47,13 @@ pub struct Context {
 pub struct Grants {
     pub config: Arc<Settings>,
     pub kv: Arc<dyn KeyValue>,
-    /// Most linear memory, in bytes; the operator's ceiling cuts it.
-    pub memory_bytes: Option<u64>,
+    pub limits: CallLimits,
 }
 
 impl std::fmt::Debug for Grants {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Grants")
-            .field("memory_bytes", &self.memory_bytes)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -65,22 +68,15 @@ pub struct Ran {
     pub memory_bytes: u64,
 }
 
-/// Marks the trap of a guest that ran into its deadline.
-#[derive(Debug)]
-struct DeadlinePassed;
-
-impl std::fmt::Display for DeadlinePassed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the deadline has passed")
-    }
+/// Why the host stopped a guest that would have run on.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum Stopped {
+    #[error("the deadline has passed")]
+    Deadline,
+    #[error("{} ms of running time are used up", .0.as_millis())]
+    Cpu(Duration),
 }
 
-impl std::error::Error for DeadlinePassed {}
-
-/// Most bytes a guest may pass to the host in one host call: a value of the
-/// key-value store, or an answer, and something to spare.
-const HOST_CALL_BYTES: usize = 16 << 20;
-const COMPONENT_HANDLES: usize = 1_000;
 /// Ticks before a guest yields for the first time: an ordinary call is over long
 /// before, and should not lose its turn because a tick happened to fall into it.
 const FIRST_YIELD_TICKS: u64 = 2;
@@ -93,14 +89,17 @@ impl Runtime {
     pub async fn invoke(&self, plugin: &Loaded, input: Input<'_>, grants: Grants) -> Ran {
         let started = Instant::now();
         let deadline = input.context.deadline;
-        let Ok(Ok(_sandbox)) = tokio::time::timeout_at(deadline, self.sandboxes.acquire()).await
-        else {
-            return Ran {
-                result: Err(overloaded()),
-                log: Vec::new(),
-                elapsed: started.elapsed(),
-                memory_bytes: 0,
-            };
+        let organization = input.context.organization;
+        let _sandbox = match self.admission.admit(organization, deadline).await {
+            Ok(admitted) => admitted,
+            Err(refused) => {
+                return Ran {
+                    result: Err(overloaded(refused)),
+                    log: Vec::new(),
+                    elapsed: started.elapsed(),
+                    memory_bytes: 0,
+                };
+            }
         };
         let event = input.event;
         let mut store = self.fresh_store(input.context, grants);
@@ -122,19 +121,26 @@ impl Runtime {
     }
 
     pub(super) fn fresh_store(&self, context: Context, grants: Grants) -> Store<CallState> {
-        let ceiling = self.options.memory_bytes;
-        let memory = MemoryLimit::new(grants.memory_bytes.map_or(ceiling, |b| b.min(ceiling)));
+        let limits = grants.limits;
+        let memory = MemoryLimit::new(&limits);
         let deadline = context.deadline;
         let mut store = Store::new(&self.engine, CallState::new(context, grants, memory));
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(HOST_CALL_BYTES);
-        store.set_max_component_handles(COMPONENT_HANDLES);
+        store.set_hostcall_fuel(usize::try_from(limits.host_call_bytes).unwrap_or(usize::MAX));
+        store.set_max_component_handles(limits.handles as usize);
         store.set_epoch_deadline(FIRST_YIELD_TICKS);
-        // Yielding lets neighbours run and tokio see the timeout; but a loaded
-        // scheduler may come back late, so the deadline is looked at here as well.
+        let mut running = TICK;
+        let allowed = Duration::from_millis(limits.cpu_ms.into());
+        // Each call of this is a tick the guest has run. Yielding lets neighbours run
+        // and tokio see the timeout; but a loaded scheduler may come back late, so the
+        // deadline is looked at here as well.
         store.epoch_deadline_callback(move |_| {
+            running += TICK;
             if Instant::now() >= deadline {
-                return Err(DeadlinePassed.into());
+                return Err(Stopped::Deadline.into());
+            }
+            if running > allowed {
+                return Err(Stopped::Cpu(allowed).into());
             }
             Ok(UpdateDeadline::Yield(1))
         });
@@ -152,17 +158,30 @@ fn timeout() -> Failure {
     }
 }
 
-fn overloaded() -> Failure {
+fn overloaded(refused: Refused) -> Failure {
+    let message = match refused {
+        Refused::QueueFull => "too many calls of the organization wait for a sandbox",
+        Refused::TooLate => "no sandbox became free in time",
+    };
     Failure {
         code: FailureCode::Overloaded,
-        message: "no sandbox became free in time".to_owned(),
+        message: message.to_owned(),
     }
 }
 
 /// Tells apart why a guest stopped without returning.
 pub(super) fn failure(error: &wasmtime::Error, memory: &MemoryLimit) -> Failure {
-    if error.is::<DeadlinePassed>() {
-        return timeout();
+    match error.downcast_ref::<Stopped>() {
+        Some(Stopped::Deadline) => return timeout(),
+        Some(stopped @ Stopped::Cpu(_)) => {
+            return Failure {
+                code: FailureCode::Cpu,
+                message: format!(
+                    "the plugin was stopped: its {stopped}; see limits.cpu_ms of the binding"
+                ),
+            };
+        }
+        None => {}
     }
     if memory.refused() {
         return Failure {

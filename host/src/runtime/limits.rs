@@ -2,12 +2,15 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::domain::limits::CallLimits;
+
 /// Sums over all memories and tables of a component, because Wasmtime's own limits
 /// count each memory alone, and a component can have many.
 #[derive(Debug)]
 pub(super) struct MemoryLimit {
     /// Largest sum of linear memories, in bytes.
     allowed: u64,
+    core_instances: usize,
     held: u64,
     peak: u64,
     table_elements: u64,
@@ -19,9 +22,10 @@ pub(super) struct MemoryLimit {
 const MAX_TABLE_ELEMENTS: u64 = 40_000;
 
 impl MemoryLimit {
-    pub(super) fn new(allowed: u64) -> Self {
+    pub(super) fn new(limits: &CallLimits) -> Self {
         Self {
-            allowed,
+            allowed: limits.memory_bytes,
+            core_instances: limits.core_instances as usize,
             held: 0,
             peak: 0,
             table_elements: 0,
@@ -73,15 +77,26 @@ impl ResourceLimiter for MemoryLimit {
         self.table_elements = elements;
         Ok(true)
     }
+
+    fn instances(&self) -> usize {
+        self.core_instances
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn memory(memory_bytes: u64) -> CallLimits {
+        CallLimits {
+            memory_bytes,
+            ..CallLimits::default()
+        }
+    }
+
     #[test]
     fn memories_are_summed() {
-        let mut limit = MemoryLimit::new(300);
+        let mut limit = MemoryLimit::new(&memory(300));
         assert!(limit.memory_growing(0, 100, None).unwrap());
         assert!(limit.memory_growing(0, 150, None).unwrap());
         assert!(!limit.memory_growing(100, 200, None).unwrap());
@@ -92,7 +107,7 @@ mod tests {
 
     #[test]
     fn table_elements_are_summed() {
-        let mut limit = MemoryLimit::new(0);
+        let mut limit = MemoryLimit::new(&memory(0));
         assert!(limit.table_growing(0, 30_000, None).unwrap());
         assert!(!limit.table_growing(0, 10_001, None).unwrap());
     }

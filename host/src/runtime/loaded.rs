@@ -12,7 +12,8 @@ use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
 use super::{Runtime, v1};
-use crate::domain::id::EventId;
+use crate::domain::id::{EventId, OrganizationId};
+use crate::domain::limits::Limits;
 use crate::domain::plugin::{Digest, Inspection};
 
 /// How long a component may take to start when it is uploaded.
@@ -64,7 +65,11 @@ impl Runtime {
     }
 
     /// Decides whether bytes are a plugin, and has it ready if they are.
-    pub async fn inspect(&self, bytes: Bytes) -> Result<Inspection, Rejection> {
+    pub async fn inspect(
+        &self,
+        bytes: Bytes,
+        organization: OrganizationId,
+    ) -> Result<Inspection, Rejection> {
         let digest = Digest::of(&bytes);
         inspect::check_form(&bytes)?;
         let size = bytes.len() as u64;
@@ -78,7 +83,7 @@ impl Runtime {
         if exports.is_empty() {
             return Err(inspect::no_known_export(&component, &self.engine));
         }
-        self.probe(&loaded).await?;
+        self.probe(&loaded, organization).await?;
         self.loaded.insert(digest, Arc::new(loaded)).await;
         Ok(Inspection {
             digest,
@@ -107,20 +112,22 @@ impl Runtime {
 
     /// Makes one instance, with nothing granted, to see that it starts and that its
     /// handlers have the contract's types.
-    async fn probe(&self, loaded: &Loaded) -> Result<(), Rejection> {
+    async fn probe(&self, loaded: &Loaded, organization: OrganizationId) -> Result<(), Rejection> {
         let deadline = Instant::now() + PROBE;
         let context = Context {
             event_id: EventId::from(uuid::Uuid::nil()),
             payload: Bytes::new(),
             received_at: jiff::Timestamp::UNIX_EPOCH,
             deadline,
+            organization,
         };
         let grants = Grants {
             config: Arc::default(),
             kv: Arc::new(kv::Denied),
-            memory_bytes: None,
+            limits: self.limits(&Limits::default()),
         };
-        let _sandbox = self.sandboxes.acquire().await;
+        let admitted = self.admission.admit(organization, deadline).await;
+        let _sandbox = admitted.map_err(|_| Rejection::Busy)?;
         let mut store = self.fresh_store(context, grants);
         let started = timeout_at(deadline, loaded.pre.instantiate_async(&mut store)).await;
         let instance = match started {

@@ -2,7 +2,8 @@
 //!
 //! [`engine`] configures Wasmtime once for the process, [`inspect`] decides at
 //! upload whether bytes are a plugin, [`compiled`] keeps compiled forms on disk,
-//! [`loaded`] keeps plugins ready in memory, and [`invoke`] makes one fresh
+//! [`loaded`] keeps plugins ready in memory, [`admission`] is the fair queue
+//! in front of the pool, and [`invoke`] makes one fresh
 //! instance for one call and takes it away again. What a guest may reach is in
 //! [`capability`], one import each; [`v1`] is the contract's first version at the
 //! engine's edge.
@@ -10,6 +11,7 @@
 //! Only this module knows Wasmtime. It knows neither dialects nor the store: `call`
 //! hands it a [`capability::kv::KeyValue`] and the bytes of components.
 
+mod admission;
 pub mod capability;
 pub mod compiled;
 pub mod engine;

@@ -38,8 +38,6 @@ pub(super) const PACKAGE: &str = "hookswitch:plugin@1.0.0";
 
 /// Most endpoints one event can be delivered to.
 const MAX_DELIVERIES: usize = 100;
-/// Largest answer, in bytes.
-const MAX_ANSWER_BYTES: usize = 4 << 20;
 
 pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     hookswitch::plugin::context::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
@@ -128,6 +126,7 @@ impl Loaded {
         store: &mut Store<CallState>,
         event: &CallEvent,
     ) -> wasmtime::Result<Said> {
+        let reply_bytes = store.data().reply_bytes;
         let instance = self.pre.instantiate_async(store.as_context_mut()).await?;
         let diversion = diversion(&event.call);
         let call = call(&event.call, &diversion);
@@ -138,7 +137,7 @@ impl Loaded {
                 };
                 let guest = indices.load(&mut *store, &instance)?;
                 let said = guest.call_on_start(store, call, agent_config.get()).await?;
-                Ok(opinion(said, start))
+                Ok(opinion(said, reply_bytes, start))
             }
             Matter::Question(Question::Transfer {
                 reason,
@@ -152,7 +151,7 @@ impl Loaded {
                 let said = guest
                     .call_on_transfer(store, call, reason.as_deref(), &transcription)
                     .await?;
-                Ok(opinion(said, transfer))
+                Ok(opinion(said, reply_bytes, transfer))
             }
             Matter::Question(Question::Tool { name, arguments }) => {
                 let Some(indices) = &self.exports.tool else {
@@ -162,7 +161,7 @@ impl Loaded {
                 let said = guest
                     .call_call_tool(store, call, name, arguments.get())
                     .await?;
-                Ok(opinion(said, tool))
+                Ok(opinion(said, reply_bytes, tool))
             }
             Matter::Notice(kind) => {
                 let Some(indices) = &self.exports.event else {
@@ -180,7 +179,7 @@ impl Loaded {
                     body: &body,
                 };
                 let said = guest.call_on_event(store, event).await?;
-                Ok(opinion(said, self::event))
+                Ok(opinion(said, reply_bytes, self::event))
             }
         }
     }
@@ -195,10 +194,15 @@ fn not_exported() -> Said {
 
 fn opinion<D>(
     said: Result<D, String>,
-    convert: impl FnOnce(D) -> Result<Opinion, InvalidAnswer>,
+    reply_bytes: u64,
+    convert: impl FnOnce(D, &mut Room) -> Result<Opinion, InvalidAnswer>,
 ) -> Said {
+    let mut room = Room {
+        most: reply_bytes,
+        taken: 0,
+    };
     match said {
-        Ok(decision) => convert(decision).map_err(|invalid| Failure {
+        Ok(decision) => convert(decision, &mut room).map_err(|invalid| Failure {
             code: FailureCode::InvalidAnswer,
             message: invalid.to_string(),
         }),
@@ -261,17 +265,27 @@ fn utterance(said: &crate::domain::event::Utterance) -> types::Utterance<'_> {
     }
 }
 
-fn json(text: String, field: &'static str) -> Result<Json, InvalidAnswer> {
-    if text.len() > MAX_ANSWER_BYTES {
-        return Err(InvalidAnswer::TooLarge {
-            size: text.len(),
-            max: MAX_ANSWER_BYTES,
-        });
+/// How large an answer may still become.
+struct Room {
+    most: u64,
+    taken: u64,
+}
+
+impl Room {
+    fn text(&mut self, text: String) -> Result<String, InvalidAnswer> {
+        self.taken += text.len() as u64;
+        if self.taken > self.most {
+            return Err(InvalidAnswer::TooLarge { most: self.most });
+        }
+        Ok(text)
     }
-    RawValue::from_string(text).map_err(|error| InvalidAnswer::Json {
-        field,
-        problem: error.to_string(),
-    })
+
+    fn json(&mut self, text: String, field: &'static str) -> Result<Json, InvalidAnswer> {
+        RawValue::from_string(self.text(text)?).map_err(|error| InvalidAnswer::Json {
+            field,
+            problem: error.to_string(),
+        })
+    }
 }
 
 fn endpoint_name(name: String) -> Result<String, InvalidAnswer> {
@@ -282,35 +296,41 @@ fn endpoint_name(name: String) -> Result<String, InvalidAnswer> {
     }
 }
 
-fn start(decision: start_handler::StartDecision) -> Result<Opinion, InvalidAnswer> {
+fn start(
+    decision: start_handler::StartDecision,
+    room: &mut Room,
+) -> Result<Opinion, InvalidAnswer> {
     use start_handler::StartDecision;
     Ok(match decision {
         StartDecision::Accept(acceptance) => Opinion::Answer(Answer::Start(StartAnswer::Accept {
             agent_config: acceptance
                 .agent_config
-                .map(|t| json(t, "agent-config"))
+                .map(|t| room.json(t, "agent-config"))
                 .transpose()?,
             additional_data: acceptance
                 .additional_data
-                .map(|t| json(t, "additional-data"))
+                .map(|t| room.json(t, "additional-data"))
                 .transpose()?,
         })),
         StartDecision::Reject(reason) => Opinion::Answer(Answer::Start(StartAnswer::Reject {
-            reason: Reason::try_from(reason)?,
+            reason: Reason::try_from(room.text(reason)?)?,
         })),
         StartDecision::Forward(name) => Opinion::Forward(endpoint_name(name)?),
         StartDecision::Pass => Opinion::Pass,
     })
 }
 
-fn transfer(decision: transfer_handler::TransferDecision) -> Result<Opinion, InvalidAnswer> {
+fn transfer(
+    decision: transfer_handler::TransferDecision,
+    room: &mut Room,
+) -> Result<Opinion, InvalidAnswer> {
     use transfer_handler::TransferDecision;
-    let target = |target: transfer_handler::Target| {
+    let mut target = |target: transfer_handler::Target| {
         Ok::<_, InvalidAnswer>(Target {
             destination: target.destination.try_into()?,
             options: target
                 .options
-                .map(|text| json(text, "options"))
+                .map(|text| room.json(text, "options"))
                 .transpose()?,
         })
     };
@@ -326,18 +346,21 @@ fn transfer(decision: transfer_handler::TransferDecision) -> Result<Opinion, Inv
     })
 }
 
-fn tool(decision: tool_handler::ToolDecision) -> Result<Opinion, InvalidAnswer> {
+fn tool(decision: tool_handler::ToolDecision, room: &mut Room) -> Result<Opinion, InvalidAnswer> {
     use tool_handler::ToolDecision;
     Ok(match decision {
         ToolDecision::Answer(text) => Opinion::Answer(Answer::Tool(ToolAnswer::Answer {
-            result: json(text, "answer")?,
+            result: room.json(text, "answer")?,
         })),
         ToolDecision::Forward(name) => Opinion::Forward(endpoint_name(name)?),
         ToolDecision::Pass => Opinion::Pass,
     })
 }
 
-fn event(decision: event_handler::EventDecision) -> Result<Opinion, InvalidAnswer> {
+fn event(
+    decision: event_handler::EventDecision,
+    room: &mut Room,
+) -> Result<Opinion, InvalidAnswer> {
     use event_handler::EventDecision;
     let answer = match decision {
         EventDecision::Unchanged => EventAnswer::Unchanged {},
@@ -351,7 +374,10 @@ fn event(decision: event_handler::EventDecision) -> Result<Opinion, InvalidAnswe
                 .map(|delivery| {
                     Ok(Addressed {
                         endpoint: endpoint_name(delivery.endpoint)?,
-                        body: delivery.body.map(|text| json(text, "body")).transpose()?,
+                        body: delivery
+                            .body
+                            .map(|text| room.json(text, "body"))
+                            .transpose()?,
                     })
                 })
                 .collect::<Result<_, InvalidAnswer>>()?;

@@ -9,10 +9,12 @@ use uuid::Uuid;
 use super::page::{Page, PageRequest};
 use super::row;
 use super::{Durability, Store, StoreError};
-use crate::domain::binding::{Binding, Limits, PluginVersion, Selector, Settings};
+use crate::domain::binding::{Binding, PluginVersion, Selector, Settings};
 use crate::domain::decision::OnFailure;
 use crate::domain::event::Kind;
+use crate::domain::grant::Granted;
 use crate::domain::id::{BindingId, OrganizationId, PluginId, SourceId};
+use crate::domain::limits::Limits;
 
 /// A binding that is to be. Plugin, version and source must exist.
 #[derive(Debug, Clone)]
@@ -25,6 +27,7 @@ pub struct NewBinding {
     pub config: Settings,
     pub on_failure: OnFailure,
     pub limits: Limits,
+    pub granted: Granted,
     pub created_at: Timestamp,
 }
 
@@ -43,6 +46,7 @@ struct BindingRow {
     config: String,
     on_failure: String,
     limits: String,
+    granted: String,
     created_at: i64,
 }
 
@@ -76,6 +80,7 @@ impl BindingRow {
             config: Arc::new(row::parsed(&self.config, "binding.config")?),
             on_failure: row::parsed(&self.on_failure, "binding.on_failure")?,
             limits: row::parsed(&self.limits, "binding.limits")?,
+            granted: row::parsed(&self.granted, "binding.granted")?,
             created_at: row::timestamp(self.created_at, "binding.created_at")?,
         })
     }
@@ -84,7 +89,7 @@ impl BindingRow {
 const BINDINGS: &str = "SELECT binding.id, binding.plugin_id, plugin.name AS plugin, \
     binding.version, plugin_version.digest, plugin_version.exports, binding.source_id, \
     binding.agent, binding.kind, binding.tool, binding.config, binding.on_failure, \
-    binding.limits, binding.created_at FROM binding \
+    binding.limits, binding.granted, binding.created_at FROM binding \
     JOIN plugin ON plugin.id = binding.plugin_id \
     JOIN plugin_version ON plugin_version.plugin_id = binding.plugin_id \
     AND plugin_version.number = binding.version \
@@ -103,13 +108,14 @@ impl Store {
         let config = row::written(&new.config)?;
         let on_failure = row::written(&new.on_failure)?;
         let limits = row::written(&new.limits)?;
+        let granted = row::written(&new.granted)?;
         self.writer
             .change(Durability::PowerLoss, move |connection| {
                 Box::pin(async move {
                     sqlx::query(
                         "INSERT INTO binding (id, organization_id, plugin_id, version, source_id, \
-                         agent, kind, tool, config, on_failure, limits, created_at) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                         agent, kind, tool, config, on_failure, limits, granted, created_at) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                     )
                     .bind(new.id.uuid())
                     .bind(new.organization.uuid())
@@ -122,6 +128,7 @@ impl Store {
                     .bind(config)
                     .bind(on_failure)
                     .bind(limits)
+                    .bind(granted)
                     .bind(new.created_at.as_millisecond())
                     .execute(connection)
                     .await?;

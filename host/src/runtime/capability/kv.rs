@@ -8,6 +8,7 @@ use std::pin::Pin;
 
 use super::CallState;
 use crate::domain::kv::{Fault, Operation, Outcome};
+use crate::domain::limits::CallLimits;
 use crate::runtime::v1::hookswitch::plugin::kv::{Error, Host};
 
 /// One space of the key-value store.
@@ -34,9 +35,44 @@ impl KeyValue for Denied {
     }
 }
 
-async fn apply(kv: &dyn KeyValue, key: String, operation: Operation) -> Result<Outcome, Error> {
-    operation.check(&key)?;
-    Ok(kv.apply(key, operation).await?)
+/// What is left of a call's operations and bytes.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    operations: u32,
+    bytes: u64,
+}
+
+impl Allowance {
+    pub(super) fn new(limits: &CallLimits) -> Self {
+        Self {
+            operations: limits.kv_operations,
+            bytes: limits.kv_bytes,
+        }
+    }
+
+    fn take_operation(&mut self) -> Result<(), Fault> {
+        self.operations = self.operations.checked_sub(1).ok_or(Fault::LimitExceeded)?;
+        Ok(())
+    }
+
+    fn take_bytes(&mut self, bytes: usize) -> Result<(), Fault> {
+        let left = self.bytes.checked_sub(bytes as u64);
+        self.bytes = left.ok_or(Fault::LimitExceeded)?;
+        Ok(())
+    }
+}
+
+impl CallState {
+    async fn kv(&mut self, key: String, operation: Operation) -> Result<Outcome, Error> {
+        operation.check(&key)?;
+        self.kv_allowance.take_operation()?;
+        self.kv_allowance.take_bytes(key.len() + operation.size())?;
+        let outcome = self.kv.apply(key, operation).await?;
+        if let Outcome::Value(Some(value)) = &outcome {
+            self.kv_allowance.take_bytes(value.len())?;
+        }
+        Ok(outcome)
+    }
 }
 
 impl From<Fault> for Error {
@@ -55,20 +91,20 @@ fn mismatched() -> Error {
 
 impl Host for CallState {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, Error> {
-        match apply(&*self.kv, key, Operation::Get).await? {
+        match self.kv(key, Operation::Get).await? {
             Outcome::Value(value) => Ok(value),
             _ => Err(mismatched()),
         }
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> Result<(), Error> {
-        apply(&*self.kv, key, Operation::Set { value, ttl_ms })
+        self.kv(key, Operation::Set { value, ttl_ms })
             .await
             .map(|_stored| ())
     }
 
     async fn delete(&mut self, key: String) -> Result<bool, Error> {
-        match apply(&*self.kv, key, Operation::Delete).await? {
+        match self.kv(key, Operation::Delete).await? {
             Outcome::Changed(changed) => Ok(changed),
             _ => Err(mismatched()),
         }
@@ -80,7 +116,7 @@ impl Host for CallState {
         delta: i64,
         ttl_ms: Option<u64>,
     ) -> Result<i64, Error> {
-        match apply(&*self.kv, key, Operation::Increment { delta, ttl_ms }).await? {
+        match self.kv(key, Operation::Increment { delta, ttl_ms }).await? {
             Outcome::Sum(sum) => Ok(sum),
             _ => Err(mismatched()),
         }
@@ -98,7 +134,7 @@ impl Host for CallState {
             new,
             ttl_ms,
         };
-        match apply(&*self.kv, key, swap).await? {
+        match self.kv(key, swap).await? {
             Outcome::Changed(changed) => Ok(changed),
             _ => Err(mismatched()),
         }

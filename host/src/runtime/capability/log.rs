@@ -3,19 +3,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CallState;
+use crate::domain::limits::CallLimits;
 use crate::domain::log::{Level, LogLine};
 use crate::runtime::v1::hookswitch::plugin::log;
 
-/// Most lines of one call.
-const MAX_LINES: usize = 200;
 /// Longest line, in bytes.
 const MAX_LINE_BYTES: usize = 4 << 10;
-/// Most text of one call, in bytes.
-const MAX_BYTES: usize = 64 << 10;
 
 /// The lines of one call, shared by the call's store and its output streams.
-#[derive(Debug, Clone, Default)]
-pub struct LogBook(Arc<Mutex<Pages>>);
+#[derive(Debug, Clone)]
+pub struct LogBook {
+    pages: Arc<Mutex<Pages>>,
+    most_lines: usize,
+    most_bytes: usize,
+}
 
 #[derive(Debug, Default)]
 struct Pages {
@@ -25,14 +26,22 @@ struct Pages {
 }
 
 impl LogBook {
+    pub(super) fn new(limits: &CallLimits) -> Self {
+        Self {
+            pages: Arc::default(),
+            most_lines: limits.log_lines as usize,
+            most_bytes: usize::try_from(limits.log_bytes).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Adds a line, cut to size; past the limits it is only counted.
     pub(super) fn write(&self, level: Level, mut message: String) {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.lines.len() >= MAX_LINES || pages.bytes >= MAX_BYTES {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.lines.len() >= self.most_lines || pages.bytes >= self.most_bytes {
             pages.dropped += 1;
             return;
         }
-        let room = MAX_LINE_BYTES.min(MAX_BYTES - pages.bytes);
+        let room = MAX_LINE_BYTES.min(self.most_bytes - pages.bytes);
         if message.len() > room {
             let end = (0..=room)
                 .rev()
@@ -47,7 +56,7 @@ impl LogBook {
 
     /// All lines, the last of them saying how many were dropped.
     pub(crate) fn take(&self) -> Vec<LogLine> {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         let Pages {
             mut lines, dropped, ..
         } = std::mem::take(&mut *pages);
@@ -80,9 +89,16 @@ impl log::Host for CallState {
 mod tests {
     use super::*;
 
+    const MAX_LINES: usize = 200;
+    const MAX_BYTES: usize = 64 << 10;
+
+    fn book() -> LogBook {
+        LogBook::new(&CallLimits::default())
+    }
+
     #[test]
     fn too_many_lines_are_counted_not_kept() {
-        let book = LogBook::default();
+        let book = book();
         for n in 0..MAX_LINES + 7 {
             book.write(Level::Info, n.to_string());
         }
@@ -94,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_between_characters() {
-        let book = LogBook::default();
+        let book = book();
         book.write(Level::Info, "ä".repeat(MAX_LINE_BYTES));
         let line = book.take().remove(0).message;
         assert!(line.len() <= MAX_LINE_BYTES + '…'.len_utf8());
@@ -103,7 +119,7 @@ mod tests {
 
     #[test]
     fn all_lines_together_have_a_largest_size() {
-        let book = LogBook::default();
+        let book = book();
         for _ in 0..100 {
             book.write(Level::Info, "x".repeat(MAX_LINE_BYTES));
         }

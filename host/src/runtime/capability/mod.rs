@@ -29,10 +29,12 @@ pub struct CallState {
     pub(super) event_id: EventId,
     pub(super) payload: Bytes,
     pub(super) memory: MemoryLimit,
+    pub(super) reply_bytes: u64,
     received_at: Timestamp,
     deadline: Instant,
     config: Arc<Settings>,
     kv: Arc<dyn KeyValue>,
+    kv_allowance: kv::Allowance,
     log: LogBook,
     wasi: Wasi,
 }
@@ -47,16 +49,18 @@ impl std::fmt::Debug for CallState {
 
 impl CallState {
     pub(super) fn new(context: Context, grants: Grants, memory: MemoryLimit) -> Self {
-        let log = LogBook::default();
+        let log = LogBook::new(&grants.limits);
         Self {
             event_id: context.event_id,
             payload: context.payload,
             memory,
+            reply_bytes: grants.limits.reply_bytes,
             received_at: context.received_at,
             deadline: context.deadline,
             config: grants.config,
             kv: grants.kv,
-            wasi: Wasi::new(log.clone()),
+            kv_allowance: kv::Allowance::new(&grants.limits),
+            wasi: Wasi::new(log.clone(), grants.limits.handles),
             log,
         }
     }

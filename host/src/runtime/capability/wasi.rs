@@ -17,27 +17,34 @@ use super::CallState;
 use super::log::LogBook;
 use crate::domain::log::Level;
 
-/// Resources (streams, pollables) a guest may hold at once.
-const MAX_RESOURCES: usize = 1_000;
 /// Most random bytes in one request.
 const MAX_RANDOM_BYTES: u64 = 64 << 10;
 
 /// Made when a guest first uses it: many never do, and it costs microseconds.
 pub(super) struct Wasi {
     log: LogBook,
+    /// Resources (streams, pollables) a guest may hold at once.
+    handles: usize,
     made: Option<Box<(WasiCtx, ResourceTable)>>,
 }
 
 impl Wasi {
-    pub(super) fn new(log: LogBook) -> Self {
-        Self { log, made: None }
+    pub(super) fn new(log: LogBook, handles: u32) -> Self {
+        Self {
+            log,
+            handles: handles as usize,
+            made: None,
+        }
     }
 }
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let log = &self.wasi.log;
-        let made = self.wasi.made.get_or_insert_with(|| Box::new(make(log)));
+        let (log, handles) = (&self.wasi.log, self.wasi.handles);
+        let made = self
+            .wasi
+            .made
+            .get_or_insert_with(|| Box::new(make(log, handles)));
         WasiCtxView {
             ctx: &mut made.0,
             table: &mut made.1,
@@ -45,7 +52,7 @@ impl WasiView for CallState {
     }
 }
 
-fn make(log: &LogBook) -> (WasiCtx, ResourceTable) {
+fn make(log: &LogBook, handles: usize) -> (WasiCtx, ResourceTable) {
     let ctx = WasiCtxBuilder::new()
         .stdout(Output {
             log: log.clone(),
@@ -60,7 +67,7 @@ fn make(log: &LogBook) -> (WasiCtx, ResourceTable) {
         .allow_udp(false)
         .build();
     let mut table = ResourceTable::new();
-    table.set_max_capacity(MAX_RESOURCES);
+    table.set_max_capacity(handles);
     (ctx, table)
 }
 

@@ -1,0 +1,39 @@
+//! Grants: what a binding lets its plugin reach beyond the event itself.
+//!
+//! Denied by default: an absent grant is a normal error inside the guest.
+
+use serde::{Deserialize, Serialize};
+
+use super::kv::Quota;
+
+/// Everything a binding grants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Granted {
+    /// The plugin's key-value space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv: Option<KvGrant>,
+}
+
+/// The plugin's own space, and how much it may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KvGrant {
+    pub entries: u64,
+    /// Keys and values together.
+    pub bytes: u64,
+}
+
+impl Default for KvGrant {
+    fn default() -> Self {
+        let Quota { entries, bytes } = Quota::default();
+        Self { entries, bytes }
+    }
+}
+
+impl From<KvGrant> for Quota {
+    fn from(grant: KvGrant) -> Self {
+        let KvGrant { entries, bytes } = grant;
+        Self { entries, bytes }
+    }
+}
