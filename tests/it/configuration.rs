@@ -81,8 +81,9 @@ fn a_mistake_is_refused_and_named() {
         ("data_dir = 7", "data_dir"),
         ("listen = \"nowhere\"", "listen"),
         ("[limits]\nmemory_byte = 1", "memory_byte"),
-        ("[limits]\nmemory_bytes = \"much\"", "memory_bytes"),
-        ("[limits]\nmemory_bytes = 1", "limits.memory_bytes"),
+        ("[ceilings]\nmemory_bytes = \"much\"", "memory_bytes"),
+        ("[ceilings]\nmemory_bytes = 1", "ceilings.memory_bytes"),
+        ("[ceilings]\ncore_instances = 0", "ceilings.core_instances"),
         ("[limits]\nconcurrent_calls = 0", "limits.concurrent_calls"),
         ("[log]\nformat = \"poem\"", "format"),
         (

@@ -20,7 +20,9 @@ async fn an_endless_loop_is_answered_inside_the_platforms_timeout() {
             "verdicts": {"tool": {"decision": "answer", "result": "cut"}},
         }))
         .await;
-    server.bind(&mode("loop")).await;
+    server
+        .bind(&mode("loop").with(json!({"limits": {"cpu_ms": 30_000}})))
+        .await;
     for question in [payload::start(), payload::transfer(), payload::tool()] {
         let asked = Instant::now();
         let reply = server.hook(&source, &question).await;
@@ -60,7 +62,10 @@ async fn others_are_answered_while_loops_spin() {
     server.install("start-gate").await;
     let tools = json!({"kind": "tool.call"});
     server
-        .bind(&mode("loop").with(json!({"selector": tools, "limits": {"time_ms": 4_000}})))
+        .bind(
+            &mode("loop")
+                .with(json!({"selector": tools, "limits": {"time_ms": 4_000, "cpu_ms": 30_000}})),
+        )
         .await;
     server
         .bind(&json!({"plugin": "start-gate", "selector": {"kind": "call.start"}}))

@@ -30,6 +30,7 @@ mod durability;
 mod first_start;
 mod invoke;
 mod isolation;
+mod limits;
 mod notices;
 mod pages;
 mod proof;

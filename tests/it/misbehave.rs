@@ -19,12 +19,15 @@ pub(crate) async fn server() -> (Server, Source) {
 
 /// A binding of the guest in that mode, to be refined with [`With`].
 pub(crate) fn mode(mode: &str) -> Value {
-    json!({"plugin": "misbehave", "config": {"mode": mode}})
+    json!({"plugin": "misbehave", "config": {"mode": mode}, "grants": {"kv": {}}})
 }
 
 /// A binding that wants one slow call: busy for so long, then as without a mode.
 pub(crate) fn slow(ms: u32) -> Value {
-    mode("sleep").with(json!({"config": {"mode": "sleep", "ms": ms}}))
+    mode("sleep").with(json!({
+        "config": {"mode": "sleep", "ms": ms},
+        "limits": {"cpu_ms": 30_000},
+    }))
 }
 
 /// What the guest answers to a tool call when it behaves.

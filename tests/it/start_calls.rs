@@ -83,7 +83,9 @@ async fn a_call_is_rejected_with_the_reason_that_was_set() {
 async fn a_daily_limit_counts_each_caller_through_the_store() {
     let (server, source) = server().await;
     let config = json!({"daily_limit": 2, "reasons": {"daily_limit": "Enough for today."}});
-    server.bind(&gate(&config)).await;
+    server
+        .bind(&gate(&config).with(json!({"grants": {"kv": {}}})))
+        .await;
     let mut accepted = Vec::new();
     for caller in [
         "+14155550001",

@@ -12,6 +12,7 @@ fn desk() -> Value {
     json!({
         "plugin": "appointment-tools",
         "selector": {"kind": "tool.call"},
+        "grants": {"kv": {}},
         "config": {
             "time_zone": "America/Los_Angeles",
             "hours": {"saturday": ["10:00-14:00"]},

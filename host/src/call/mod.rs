@@ -9,6 +9,7 @@
 //! know each other. `http` brings requests, [`crate::notices`] brings stored
 //! notices back.
 
+mod breakers;
 mod route;
 mod space;
 
@@ -20,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+pub use self::breakers::Breakers;
 use self::route::Routes;
 pub use self::route::{Route, RouteError};
 use self::space::PluginSpace;
@@ -31,11 +33,13 @@ use crate::domain::decision::{
 use crate::domain::event::{CallEvent, Matter};
 use crate::domain::id::{BindingId, DeliveryId, EventId, SourceId};
 use crate::domain::kv::Space;
+use crate::domain::limits::CallLimits;
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Handler;
 use crate::domain::source::Patience;
 use crate::ingest::{self, Inbound, Reply, proof};
 use crate::json::{self, ReadError};
+use crate::runtime::capability::kv::{Denied, KeyValue};
 use crate::runtime::{Context, Grants, Input, Runtime};
 use crate::store::journal::{self, DecisionRecord, EventRecord, SentReply};
 use crate::store::notice::ClaimedNotice;
@@ -94,6 +98,7 @@ pub struct Switch {
     store: Store,
     runtime: Arc<Runtime>,
     routes: Routes,
+    breakers: Breakers,
     accepted: Notify,
 }
 
@@ -119,6 +124,7 @@ impl Switch {
             store,
             runtime,
             routes,
+            breakers: Breakers::default(),
             accepted: Notify::new(),
         }
     }
@@ -245,9 +251,13 @@ impl Switch {
     /// Calls one binding's plugin and checks what it says.
     async fn ask(&self, route: &Route, binding: &Binding, case: &Case<'_>) -> Asked {
         let asked_at = Instant::now();
-        let own = binding.limits.time().map(|time| asked_at + time);
-        let deadline = own.map_or(case.deadline, |own| own.min(case.deadline));
-        let (result, log, memory_bytes) = match self.load(binding, deadline).await {
+        let limits = self.runtime.limits(&binding.limits);
+        let deadline = case.deadline.min(asked_at + limits.time());
+        let ready = match self.breakers.admit(binding.id, asked_at.into_std()) {
+            Ok(()) => self.load(binding, deadline).await,
+            Err(refused) => Err(refused),
+        };
+        let (result, log, memory_bytes) = match ready {
             Err(failure) => (Err(failure), Vec::new(), 0),
             Ok(plugin) => {
                 let context = Context {
@@ -255,17 +265,20 @@ impl Switch {
                     payload: case.record.payload.clone(),
                     received_at: case.record.received_at,
                     deadline,
+                    organization: case.record.organization,
                 };
                 let event = case.event;
                 let input = Input { event, context };
                 let ran = self
                     .runtime
-                    .invoke(&plugin, input, self.grants(route, binding))
+                    .invoke(&plugin, input, self.grants(route, binding, limits))
                     .await;
                 (ran.result, ran.log, ran.memory_bytes)
             }
         };
         let (says, outcome, error) = weigh(route, result);
+        self.breakers
+            .ended(binding.id, Instant::now().into_std(), error.as_ref());
         let invocation = Invocation {
             binding: binding.id,
             plugin: binding.plugin.clone(),
@@ -280,6 +293,11 @@ impl Switch {
             invocation,
             log,
         }
+    }
+
+    /// The circuit breakers of bindings, to be looked at.
+    pub fn breakers(&self) -> &Breakers {
+        &self.breakers
     }
 
     async fn load(
@@ -306,15 +324,19 @@ impl Switch {
         }
     }
 
-    fn grants(&self, route: &Route, binding: &Binding) -> Grants {
+    fn grants(&self, route: &Route, binding: &Binding, limits: CallLimits) -> Grants {
         let space = Space {
             organization: route.source.organization,
             plugin: binding.plugin_id,
         };
+        let kv: Arc<dyn KeyValue> = match binding.granted.kv {
+            Some(grant) => Arc::new(PluginSpace::new(self.store.clone(), space, grant.into())),
+            None => Arc::new(Denied),
+        };
         Grants {
             config: Arc::clone(&binding.config),
-            kv: Arc::new(PluginSpace::new(self.store.clone(), space)),
-            memory_bytes: binding.limits.memory_bytes,
+            kv,
+            limits,
         }
     }
 }

@@ -14,11 +14,16 @@ use crate::store::Store;
 pub(super) struct PluginSpace {
     store: Store,
     space: Space,
+    quota: Quota,
 }
 
 impl PluginSpace {
-    pub(super) fn new(store: Store, space: Space) -> Self {
-        Self { store, space }
+    pub(super) fn new(store: Store, space: Space, quota: Quota) -> Self {
+        Self {
+            store,
+            space,
+            quota,
+        }
     }
 }
 
@@ -32,7 +37,7 @@ impl KeyValue for PluginSpace {
             let now = Timestamp::now();
             let applied = self
                 .store
-                .kv(self.space, key, operation, Quota::default(), now)
+                .kv(self.space, key, operation, self.quota, now)
                 .await;
             applied.unwrap_or_else(|error| {
                 tracing::error!(plugin = %self.space.plugin, error = &error as &dyn std::error::Error, "a plugin's key-value operation failed");

@@ -35,6 +35,7 @@ pub(super) enum Code {
     NoKnownExport,
     UnsupportedImport,
     NoAnswer,
+    Overloaded,
     StoreUnavailable,
     Internal,
 }
@@ -58,7 +59,9 @@ impl Code {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::NameTaken => StatusCode::CONFLICT,
-            Self::NoAnswer | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoAnswer | Self::Overloaded | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -84,6 +87,7 @@ impl Code {
             Self::NoKnownExport => "No handler is exported",
             Self::UnsupportedImport => "An import cannot be offered",
             Self::NoAnswer => "No answer to this question",
+            Self::Overloaded => "Too much to do at this moment",
             Self::StoreUnavailable => "The store is unavailable",
             Self::Internal => "An error on our side",
         }
@@ -239,6 +243,7 @@ impl From<Rejection> for Problem {
             }
             Rejection::NoKnownExport { .. } | Rejection::WrongHandler { .. } => Code::NoKnownExport,
             Rejection::UnsupportedImport { .. } => Code::UnsupportedImport,
+            Rejection::Busy => Code::Overloaded,
         };
         Self::new(code, rejection.to_string())
     }

@@ -113,7 +113,8 @@ fn set_up(api: &Api<'_>, guests: &Guests) -> Result<Source> {
             .with_context(|| format!("the component of {plugin} cannot be read"))?;
         let version = api.upload(plugin, &component)?;
         let binding = json!({
-            "plugin": plugin, "selector": {"source": source.id}, "config": config
+            "plugin": plugin, "selector": {"source": source.id}, "config": config,
+            "grants": {"kv": {}}
         });
         api.create("/bindings", &binding)?;
         let exports = version["exports"].as_array().into_iter().flatten();

@@ -8,9 +8,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{PageBody, Paging, Time, check_verdicts};
-use crate::domain::binding::{Binding, Limits, PluginVersion, Selector, Settings};
+use crate::call::Breakers;
+use crate::domain::binding::{Binding, PluginVersion, Selector, Settings};
+use crate::domain::breaker::Stand;
 use crate::domain::decision::OnFailure;
+use crate::domain::grant::Granted;
 use crate::domain::id::BindingId;
+use crate::domain::limits::Limits;
 use crate::domain::plugin::{Handler, Name, Version};
 use crate::http::Services;
 use crate::http::auth::Caller;
@@ -32,6 +36,8 @@ pub(in crate::http) struct CreateBinding {
     on_failure: OnFailure,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    grants: Granted,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,18 +49,41 @@ pub(in crate::http) struct BindingBody {
     config: Settings,
     on_failure: OnFailure,
     limits: Limits,
+    grants: Granted,
+    circuit: CircuitBody,
     created_at: Time,
 }
 
-impl From<Binding> for BindingBody {
-    fn from(binding: Binding) -> Self {
+/// How the binding's circuit breaker stands in this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum CircuitBody {
+    Closed,
+    Open,
+    Probing,
+}
+
+impl From<Stand> for CircuitBody {
+    fn from(stand: Stand) -> Self {
+        match stand {
+            Stand::Closed => Self::Closed,
+            Stand::Open { .. } => Self::Open,
+            Stand::Probing => Self::Probing,
+        }
+    }
+}
+
+impl BindingBody {
+    fn new(binding: Binding, breakers: &Breakers) -> Self {
         Self {
+            circuit: breakers.stand(binding.id).into(),
             id: binding.id,
             plugin: binding.plugin,
             selector: binding.selector,
             config: Settings::clone(&binding.config),
             on_failure: binding.on_failure,
             limits: binding.limits,
+            grants: binding.granted,
             created_at: Time(binding.created_at),
         }
     }
@@ -72,7 +101,11 @@ impl CreateBinding {
         caller: Caller,
     ) -> Result<NewBinding, Problem> {
         check_selector(&self.selector)?;
-        check_limits(self.limits, services.runtime.memory_ceiling())?;
+        self.limits
+            .check(services.runtime.ceilings())
+            .map_err(|out| {
+                Problem::invalid_field(format!("limits.{}", out.field), out.to_string())
+            })?;
         let config_bytes = serde_json::to_string(&self.config).map_or(usize::MAX, |c| c.len());
         if config_bytes > MAX_CONFIG_BYTES {
             let problem = format!("has {config_bytes} bytes, at most {MAX_CONFIG_BYTES} are taken");
@@ -118,6 +151,7 @@ impl CreateBinding {
             config: self.config,
             on_failure: self.on_failure,
             limits: self.limits,
+            granted: self.grants,
             created_at: Timestamp::now(),
         })
     }
@@ -140,27 +174,6 @@ fn check_selector(selector: &Selector) -> Result<(), Problem> {
     if selector.tool.is_some() && other_kind {
         let problem = "only events of the kind tool.call have a tool, so this would never match";
         return Err(Problem::invalid_field("selector.tool", problem));
-    }
-    Ok(())
-}
-
-fn check_limits(limits: Limits, memory_ceiling: u64) -> Result<(), Problem> {
-    const LEAST_MEMORY: u64 = 1 << 20;
-    const LONGEST_MS: u32 = 120_000;
-    if limits
-        .time_ms
-        .is_some_and(|ms| !(1..=LONGEST_MS).contains(&ms))
-    {
-        let problem = format!("must be 1 to {LONGEST_MS} milliseconds");
-        return Err(Problem::invalid_field("limits.time_ms", problem));
-    }
-    if limits
-        .memory_bytes
-        .is_some_and(|bytes| !(LEAST_MEMORY..=memory_ceiling).contains(&bytes))
-    {
-        let problem =
-            format!("must be {LEAST_MEMORY} to {memory_ceiling} bytes, the operator's ceiling");
-        return Err(Problem::invalid_field("limits.memory_bytes", problem));
     }
     Ok(())
 }
@@ -220,7 +233,10 @@ pub(in crate::http) async fn create(
 ) -> Result<(StatusCode, Json<BindingBody>), Problem> {
     let new = body.into_binding(&services, caller).await?;
     let binding = services.store.create_binding(new).await?;
-    Ok((StatusCode::CREATED, Json(binding.into())))
+    Ok((
+        StatusCode::CREATED,
+        Json(BindingBody::new(binding, services.switch.breakers())),
+    ))
 }
 
 pub(in crate::http) async fn list(
@@ -233,7 +249,9 @@ pub(in crate::http) async fn list(
         .store
         .bindings(caller.organization, paging.request()?)
         .await?;
-    Ok(Json(PageBody::of(page, BindingBody::from)))
+    Ok(Json(PageBody::of(page, |binding| {
+        BindingBody::new(binding, services.switch.breakers())
+    })))
 }
 
 pub(in crate::http) async fn read(
@@ -242,13 +260,8 @@ pub(in crate::http) async fn read(
     Path(id): Path<String>,
 ) -> Result<Json<BindingBody>, Problem> {
     let id = super::path_id(&id, "binding")?;
-    Ok(Json(
-        services
-            .store
-            .binding(caller.organization, id)
-            .await?
-            .into(),
-    ))
+    let binding = services.store.binding(caller.organization, id).await?;
+    Ok(Json(BindingBody::new(binding, services.switch.breakers())))
 }
 
 pub(in crate::http) async fn delete(

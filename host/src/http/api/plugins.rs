@@ -81,7 +81,10 @@ pub(in crate::http) async fn upload(
             "send the component with the header content-type: application/wasm",
         ));
     }
-    let inspection = services.runtime.inspect(bytes.clone()).await?;
+    let inspection = services
+        .runtime
+        .inspect(bytes.clone(), caller.organization)
+        .await?;
     let new = PluginId::from(Uuid::now_v7());
     let uploaded = services
         .store
