@@ -2,14 +2,15 @@
 //!
 //! A question: prove → parse → ask the bound plugins, the most specific first →
 //! fall back to a verdict → render → record → reply. A notice: prove → parse →
-//! store → acknowledge; later [`Switch::handle`] asks its event handler and records
-//! what is owed to whom.
+//! store → acknowledge; later [`Switch::handle`] (in `handle.rs`) asks its event
+//! handler and records what is owed to whom.
 //!
 //! This is the one module that joins `ingest`, `runtime` and `store`, which do not
 //! know each other. `http` brings requests, [`crate::notices`] brings stored
 //! notices back.
 
 mod breakers;
+mod handle;
 mod route;
 mod space;
 
@@ -22,8 +23,8 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 pub use self::breakers::Breakers;
-use self::route::Routes;
-pub use self::route::{Route, RouteError};
+pub use self::route::RouteError;
+use self::route::{Route, Routes};
 use self::space::PluginSpace;
 use crate::domain::binding::{self, Binding};
 use crate::domain::decision::{
@@ -31,18 +32,16 @@ use crate::domain::decision::{
     Outcome, StartAnswer, ToolAnswer, TransferAnswer, Why,
 };
 use crate::domain::event::{CallEvent, Matter};
-use crate::domain::id::{BindingId, DeliveryId, EventId, SourceId};
+use crate::domain::id::{BindingId, EventId, SourceId};
 use crate::domain::kv::Space;
 use crate::domain::limits::CallLimits;
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Handler;
-use crate::domain::source::Patience;
 use crate::ingest::{self, Inbound, Reply, proof};
 use crate::json::{self, ReadError};
 use crate::runtime::capability::kv::{Denied, KeyValue};
 use crate::runtime::{Context, Grants, Input, Runtime};
-use crate::store::journal::{self, DecisionRecord, EventRecord, SentReply};
-use crate::store::notice::ClaimedNotice;
+use crate::store::journal::{DecisionRecord, EventRecord, SentReply};
 use crate::store::{Store, StoreError};
 
 /// A request that gets no answer of a plugin or a verdict, and why.
@@ -137,22 +136,12 @@ impl Switch {
         arrival: Arrival,
     ) -> Result<Received, CallError> {
         let route = self.routes.get(source).await?;
-        self.receive_by(&route, inbound, arrival).await
-    }
-
-    /// The same, when it is known already who is to be asked.
-    pub async fn receive_by(
-        &self,
-        route: &Route,
-        inbound: Inbound,
-        arrival: Arrival,
-    ) -> Result<Received, CallError> {
         proof::check(&route.source.proof, &inbound)?;
         let event = route.dialect.parse(json::text(&inbound.body)?)?;
-        let record = record_of(route, &event, inbound, arrival.time);
+        let record = record_of(&route, &event, inbound, arrival.time);
         match event.matter {
-            Matter::Question(_) => self.answer(route, &event, &record, arrival).await,
-            Matter::Notice(_) => self.accept(route, &record).await,
+            Matter::Question(_) => self.answer(&route, &event, &record, arrival).await,
+            Matter::Notice(_) => self.accept(&route, &record).await,
         }
     }
 
@@ -449,94 +438,4 @@ fn record_of(route: &Route, event: &CallEvent, inbound: Inbound, time: Timestamp
         received_at: time,
         payload: inbound.body,
     }
-}
-
-/// A notice that was claimed this often killed the host, or nearly: it is not
-/// handled again, its verdict stands.
-const MAX_ATTEMPTS: u32 = 5;
-
-impl Switch {
-    /// Waits until a notice has been accepted.
-    pub async fn notice_accepted(&self) {
-        self.accepted.notified().await;
-    }
-
-    /// Runs the event handler of a stored notice, and records what is owed.
-    pub async fn handle(&self, notice: &ClaimedNotice) -> Result<Decided, CallError> {
-        let record = &notice.event;
-        let started = Instant::now();
-        let (decided, answer) = match self.reread(record).await? {
-            Some((route, event)) if notice.attempts <= MAX_ATTEMPTS => {
-                let deadline = started + Patience::EVENT;
-                let case = Case {
-                    event: &event,
-                    record,
-                    started,
-                    deadline,
-                };
-                let (decided, _no_reply) = self.decide(&route, &case).await;
-                let answer = decided.decision.answer.clone();
-                (decided, answer)
-            }
-            Some((route, _)) => given_up(record, route.source.verdicts.event.into(), started),
-            None => given_up(record, EventAnswer::Unchanged {}, started),
-        };
-        let owed = match &answer {
-            Answer::Event(answer) => journal::owed(answer, || DeliveryId::from(Uuid::now_v7())),
-            Answer::Start(_) | Answer::Transfer(_) | Answer::Tool(_) => Vec::new(),
-        };
-        let decision = DecisionRecord {
-            organization: record.organization,
-            event: record.id,
-            decision: decided.decision,
-            reply: None,
-            log: decided.log,
-        };
-        self.store.complete(&decision, &owed).await?;
-        Ok(Decided {
-            decision: decision.decision,
-            log: decision.log,
-        })
-    }
-
-    /// A stored notice as an event again; none if its source is gone, or if its
-    /// dialect can no longer read it.
-    async fn reread(
-        &self,
-        record: &EventRecord,
-    ) -> Result<Option<(Arc<Route>, CallEvent)>, CallError> {
-        let route = match self.routes.get(record.source).await {
-            Ok(route) => route,
-            Err(RouteError::UnknownSource(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        match json::text(&record.payload).and_then(|text| route.dialect.parse(text)) {
-            Ok(event) => Ok(Some((route, event))),
-            Err(error) => {
-                tracing::error!(event = %record.id, error = &error as &dyn std::error::Error, "a stored notice cannot be read again");
-                Ok(None)
-            }
-        }
-    }
-}
-
-/// The decision about a notice that is not handled any more.
-fn given_up(record: &EventRecord, verdict: EventAnswer, started: Instant) -> (Decided, Answer) {
-    tracing::warn!(event = %record.id, "a notice is not handled again, its verdict stands");
-    let answer = Answer::Event(verdict);
-    let decision = Decision {
-        kind: record.kind.clone(),
-        outcome: Outcome::Verdict(Why::PluginFailed),
-        answer: answer.clone(),
-        invocations: Vec::new(),
-        elapsed: started.elapsed(),
-        decided_at: Timestamp::now(),
-    };
-    (
-        Decided {
-            decision,
-            log: Vec::new(),
-        },
-        answer,
-    )
 }

@@ -12,10 +12,10 @@ use crate::ingest::{self, Dialect};
 use crate::store::{Store, StoreError};
 
 /// A source, and its bindings in the order in which they are asked.
-pub struct Route {
-    pub source: Source,
-    pub dialect: &'static dyn Dialect,
-    pub bindings: Vec<Binding>,
+pub(super) struct Route {
+    pub(super) source: Source,
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) bindings: Vec<Binding>,
     /// The store's generation this was read at.
     generation: u64,
 }
@@ -40,7 +40,11 @@ pub enum RouteError {
 }
 
 impl Route {
-    pub fn new(source: Source, mut bindings: Vec<Binding>) -> Result<Self, RouteError> {
+    fn new(
+        source: Source,
+        generation: u64,
+        mut bindings: Vec<Binding>,
+    ) -> Result<Self, RouteError> {
         let dialect = ingest::dialect(&source.dialect)
             .ok_or_else(|| RouteError::UnknownDialect(source.dialect.clone()))?;
         binding::sort(&mut bindings);
@@ -48,7 +52,7 @@ impl Route {
             source,
             dialect,
             bindings,
-            generation: 0,
+            generation,
         })
     }
 }
@@ -87,10 +91,7 @@ impl Routes {
             .await?
             .ok_or(RouteError::UnknownSource(id))?;
         let bindings = self.store.bindings_for(source.organization, id).await?;
-        let route = Arc::new(Route {
-            generation,
-            ..Route::new(source, bindings)?
-        });
+        let route = Arc::new(Route::new(source, generation, bindings)?);
         self.kept.insert(id, Arc::clone(&route)).await;
         Ok(route)
     }

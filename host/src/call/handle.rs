@@ -1,0 +1,107 @@
+//! The second half of a notice's way: its event handler runs, and what is owed to
+//! whom is recorded.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{CallError, Case, Decided, Route, RouteError, Switch};
+use crate::domain::decision::{Answer, Decision, EventAnswer, Outcome, Why};
+use crate::domain::event::CallEvent;
+use crate::domain::id::DeliveryId;
+use crate::domain::source::Patience;
+use crate::json;
+use crate::store::journal::{self, DecisionRecord, EventRecord};
+use crate::store::notice::ClaimedNotice;
+
+/// A notice that was claimed this often killed the host, or nearly: it is not
+/// handled again, its verdict stands.
+const MAX_ATTEMPTS: u32 = 5;
+
+impl Switch {
+    /// Waits until a notice has been accepted.
+    pub async fn notice_accepted(&self) {
+        self.accepted.notified().await;
+    }
+
+    /// Runs the event handler of a stored notice, and records what is owed.
+    pub async fn handle(&self, notice: &ClaimedNotice) -> Result<Decided, CallError> {
+        let record = &notice.event;
+        let started = Instant::now();
+        let (decided, answer) = match self.reread(record).await? {
+            Some((route, event)) if notice.attempts <= MAX_ATTEMPTS => {
+                let deadline = started + Patience::EVENT;
+                let case = Case {
+                    event: &event,
+                    record,
+                    started,
+                    deadline,
+                };
+                let (decided, _no_reply) = self.decide(&route, &case).await;
+                let answer = decided.decision.answer.clone();
+                (decided, answer)
+            }
+            Some((route, _)) => given_up(record, route.source.verdicts.event.into(), started),
+            None => given_up(record, EventAnswer::Unchanged {}, started),
+        };
+        let owed = match &answer {
+            Answer::Event(answer) => journal::owed(answer, || DeliveryId::from(Uuid::now_v7())),
+            Answer::Start(_) | Answer::Transfer(_) | Answer::Tool(_) => Vec::new(),
+        };
+        let decision = DecisionRecord {
+            organization: record.organization,
+            event: record.id,
+            decision: decided.decision,
+            reply: None,
+            log: decided.log,
+        };
+        self.store.complete(&decision, &owed).await?;
+        Ok(Decided {
+            decision: decision.decision,
+            log: decision.log,
+        })
+    }
+
+    /// A stored notice as an event again; none if its source is gone, or if its
+    /// dialect can no longer read it.
+    async fn reread(
+        &self,
+        record: &EventRecord,
+    ) -> Result<Option<(Arc<Route>, CallEvent)>, CallError> {
+        let route = match self.routes.get(record.source).await {
+            Ok(route) => route,
+            Err(RouteError::UnknownSource(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match json::text(&record.payload).and_then(|text| route.dialect.parse(text)) {
+            Ok(event) => Ok(Some((route, event))),
+            Err(error) => {
+                tracing::error!(event = %record.id, error = &error as &dyn std::error::Error, "a stored notice cannot be read again");
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The decision about a notice that is not handled any more.
+fn given_up(record: &EventRecord, verdict: EventAnswer, started: Instant) -> (Decided, Answer) {
+    tracing::warn!(event = %record.id, "a notice is not handled again, its verdict stands");
+    let answer = Answer::Event(verdict);
+    let decision = Decision {
+        kind: record.kind.clone(),
+        outcome: Outcome::Verdict(Why::PluginFailed),
+        answer: answer.clone(),
+        invocations: Vec::new(),
+        elapsed: started.elapsed(),
+        decided_at: Timestamp::now(),
+    };
+    (
+        Decided {
+            decision,
+            log: Vec::new(),
+        },
+        answer,
+    )
+}
