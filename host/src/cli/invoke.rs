@@ -287,6 +287,18 @@ impl Shown {
         for line in &self.log {
             writeln!(out, "log    {:5}  {}", line.level.as_str(), line.message)?;
         }
+        match self.why {
+            Some(Why::AllPassed) => {
+                writeln!(out, "note   the plugin passed: this is the default verdict")?;
+            }
+            Some(Why::ForwardUnavailable) => {
+                writeln!(
+                    out,
+                    "note   the plugin forwarded: this is the default verdict"
+                )?;
+            }
+            Some(Why::NoBinding | Why::PluginFailed) | None => {}
+        }
         for called in &self.invocations {
             let milliseconds = called.elapsed.as_secs_f64() * 1000.0;
             let memory = called.memory_bytes as f64 / f64::from(1 << 20);

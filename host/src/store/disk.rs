@@ -4,7 +4,7 @@
 //! write-ahead log as far as the operating system is concerned, and survives the
 //! death of the process. Whoever asked for more waits here. A thread takes all who
 //! wait, calls `fdatasync` on the log once, and lets them go; meanwhile the writer
-//! commits on, and answers to live calls never wait for a disk.
+//! commits on, and an answer to a live call has no sync of its own to wait for.
 //!
 //! Why this is as safe as `synchronous=FULL`, which does the same sync inside the
 //! commit: frames of the log before the sync are on the disk after it. If a
