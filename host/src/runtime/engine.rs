@@ -156,7 +156,6 @@ fn config(options: &EngineOptions) -> Config {
         .concurrency_support(false)
         .wasm_features(WasmFeatures::MEMORY64, false)
         .wasm_features(WasmFeatures::THREADS, false)
-        .wasm_features(WasmFeatures::MULTI_MEMORY, false)
         // Dumps and backtraces would carry callers' data and paths of ours.
         .wasm_backtrace_max_frames(None);
     config
@@ -195,5 +194,53 @@ impl Drop for Ticker {
             // A panic there has nothing to say to anybody any more.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::component::Component;
+
+    use super::*;
+
+    /// Components of JavaScript are made of several: the adapter between two of them
+    /// has a memory of each, so multi-memory cannot be turned off.
+    const TWO_MEMORIES: &str = r#"(component
+      (component $callee
+        (core module $m
+          (memory (export "memory") 1)
+          (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+          (func (export "f") (param i32 i32)))
+        (core instance $i (instantiate $m))
+        (func (export "f") (param "s" string)
+          (canon lift (core func $i "f")
+            (memory (core memory $i "memory"))
+            (realloc (core func $i "realloc")))))
+      (component $caller
+        (import "f" (func $f (param "s" string)))
+        (core module $memory (memory (export "memory") 1))
+        (core instance $memory (instantiate $memory))
+        (core func $lowered (canon lower (func $f) (memory (core memory $memory "memory"))))
+        (core module $m
+          (import "" "f" (func $f (param i32 i32)))
+          (func (export "go") i32.const 0 i32.const 0 call $f))
+        (core instance $i (instantiate $m (with "" (instance (export "f" (func $lowered))))))
+        (func (export "go") (canon lift (core func $i "go"))))
+      (instance $callee (instantiate $callee))
+      (instance $caller (instantiate $caller (with "f" (func $callee "f"))))
+      (export "go" (func $caller "go")))"#;
+
+    #[test]
+    fn a_component_of_several_with_a_memory_each_compiles() {
+        let options = EngineOptions {
+            concurrent_calls: 1,
+            calls_per_organization: 1,
+            ceilings: CallLimits::CEILINGS,
+            loaded_plugins: 1,
+            compiled_dir: PathBuf::new(),
+        };
+        let engine = Engine::new(&config(&options)).unwrap();
+        let bytes = wat::parse_str(TWO_MEMORIES).unwrap();
+        assert!(Component::from_binary(&engine, &bytes).is_ok());
     }
 }
