@@ -43,8 +43,12 @@ impl Switch {
                 let answer = decided.decision.answer.clone();
                 (decided, answer)
             }
-            Some((route, _)) => given_up(record, route.source.verdicts.event.into(), started),
-            None => given_up(record, EventAnswer::Unchanged {}, started),
+            Some((route, _)) => {
+                tracing::warn!(event = %record.id, "a notice is not handled again, its verdict stands");
+                let verdict = route.source.verdicts.event.into();
+                unasked(record, verdict, Why::PluginFailed, started)
+            }
+            None => unasked(record, EventAnswer::Unchanged {}, Why::NoBinding, started),
         };
         let owed = match &answer {
             Answer::Event(answer) => journal::owed(answer, || DeliveryId::from(Uuid::now_v7())),
@@ -85,13 +89,17 @@ impl Switch {
     }
 }
 
-/// The decision about a notice that is not handled any more.
-fn given_up(record: &EventRecord, verdict: EventAnswer, started: Instant) -> (Decided, Answer) {
-    tracing::warn!(event = %record.id, "a notice is not handled again, its verdict stands");
+/// The decision about a notice that no plugin is asked about.
+fn unasked(
+    record: &EventRecord,
+    verdict: EventAnswer,
+    why: Why,
+    started: Instant,
+) -> (Decided, Answer) {
     let answer = Answer::Event(verdict);
     let decision = Decision {
         kind: record.kind.clone(),
-        outcome: Outcome::Verdict(Why::PluginFailed),
+        outcome: Outcome::Verdict(why),
         answer: answer.clone(),
         invocations: Vec::new(),
         elapsed: started.elapsed(),

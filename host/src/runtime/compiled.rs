@@ -15,7 +15,7 @@ use wasmtime::component::Component;
 
 use crate::domain::plugin::Digest;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct CompiledCache {
     folder: PathBuf,
 }

@@ -74,7 +74,7 @@ pub struct Runtime {
     pub(super) compiled: CompiledCache,
     pub(super) loaded: Cache<Digest, Arc<Loaded>>,
     /// Compilation takes all the memory and time it wants, so it goes one by one.
-    pub(super) compiling: Semaphore,
+    pub(super) compiling: Arc<Semaphore>,
     /// Stands in front of the pool, where exhaustion would be an error.
     pub(super) admission: Admission,
     pub(super) options: EngineOptions,
@@ -103,7 +103,7 @@ impl Runtime {
             linker,
             compiled,
             loaded: Cache::new(options.loaded_plugins),
-            compiling: Semaphore::new(1),
+            compiling: Arc::new(Semaphore::new(1)),
             admission: Admission::new(
                 options.concurrent_calls,
                 options.calls_per_organization,

@@ -93,21 +93,26 @@ impl Runtime {
         })
     }
 
+    /// Compiles, one component at a time, and keeps the compiled form.
+    ///
+    /// Compiling cannot be broken off. If the caller gives up, it goes on with its
+    /// turn in hand, and whoever asks next finds the compiled form.
     async fn compile(&self, digest: Digest, bytes: Bytes) -> Result<Component, Rejection> {
-        // The semaphore is never closed; if it were, going on is still right.
-        let _turn = self.compiling.acquire().await;
-        let engine = self.engine.clone();
-        let size = bytes.len();
-        let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
-        let component = compiled
-            .await
-            .map_err(|_| Rejection::CompilerFailed)?
-            .map_err(|error| inspect::not_compiled(&error, size))?;
-        if let Err(error) = self.compiled.store(&digest, &component) {
-            // It only costs the next start a compilation.
-            tracing::warn!(%digest, %error, "compiled form could not be kept");
-        }
-        Ok(component)
+        let turn = Arc::clone(&self.compiling).acquire_owned().await;
+        let (engine, cache) = (self.engine.clone(), self.compiled.clone());
+        let compile = move || {
+            // The semaphore is never closed; if it were, going on is still right.
+            let _turn = turn;
+            let component = Component::from_binary(&engine, &bytes)
+                .map_err(|error| inspect::not_compiled(&error, bytes.len()))?;
+            if let Err(error) = cache.store(&digest, &component) {
+                // It only costs the next start a compilation.
+                tracing::warn!(%digest, %error, "compiled form could not be kept");
+            }
+            Ok(component)
+        };
+        let compiled = tokio::task::spawn_blocking(compile).await;
+        compiled.unwrap_or(Err(Rejection::CompilerFailed))
     }
 
     /// Makes one instance, with nothing granted, to see that it starts and that its
