@@ -1,7 +1,9 @@
 //! Finding a Rust that builds for `wasm32-wasip2`, the quick ways first:
-//! rustup's target if it is installed, Debian's packages if they are installed,
-//! then rustup's target from the internet, then Debian's packages from their
-//! mirror. What was installed once is found at once ever after.
+//! rustup's target if it is installed, Debian's packages if they are installed.
+//! Where neither is, root on Debian installs the packages, which needs nothing but
+//! the mirror that such a machine has anyway (a CI machine often reaches nothing
+//! else); everybody else has rustup download its target. What was installed once
+//! is found at once ever after.
 
 mod debian;
 mod rustup;
@@ -49,8 +51,8 @@ impl Toolchain {
         }
         let mut failures = String::new();
         for (what, install) in [
-            (rustup::INSTALL, rustup::install as fn(&Path) -> Result<()>),
-            (debian::INSTALL, debian::install),
+            (debian::INSTALL, debian::install as fn(&Path) -> Result<()>),
+            (rustup::INSTALL, rustup::install),
         ] {
             let installed = install(&sysroot()?).and_then(|()| {
                 Self::installed()?.ok_or_else(|| anyhow!("it ran, but something is missing still"))
