@@ -14,6 +14,7 @@ use crate::call::Switch;
 use crate::config::{Config, Limits};
 use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
+use crate::egress::{Egress, EgressError};
 use crate::http::{self, Caps, Services};
 use crate::notices;
 use crate::runtime::{EngineOptions, Runtime, StartError};
@@ -26,6 +27,8 @@ pub enum AppError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Engine(#[from] StartError),
+    #[error(transparent)]
+    Egress(#[from] EgressError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot listen on {address}")]
@@ -68,7 +71,8 @@ impl App {
         let new_token = first_token(&store, admin_token).await?;
         let options = engine_options(&config.limits, config.ceilings, &config.data_dir);
         let runtime = Arc::new(Runtime::new(options)?);
-        let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime)));
+        let egress = Egress::new(&config.egress)?;
+        let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime), egress));
 
         let address = config.listen;
         let listen = |source| AppError::Listen { address, source };

@@ -23,8 +23,12 @@ const LAYERS: &[Layer] = &[
         uses: &["ingest", "domain", "json"],
     },
     Layer {
+        name: "egress",
+        uses: &["egress", "domain"],
+    },
+    Layer {
         name: "runtime",
-        uses: &["runtime", "domain"],
+        uses: &["runtime", "egress", "domain"],
     },
     Layer {
         name: "store",
@@ -32,7 +36,9 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "call",
-        uses: &["call", "ingest", "runtime", "store", "json", "domain"],
+        uses: &[
+            "call", "ingest", "runtime", "store", "egress", "json", "domain",
+        ],
     },
     Layer {
         name: "notices",
@@ -50,6 +56,8 @@ const LAYERS: &[Layer] = &[
 const OWNED: &[(&str, &str)] = &[
     ("axum::", "http"),
     ("wasmtime", "runtime"),
+    ("reqwest::", "egress"),
+    ("rustls::", "egress"),
     ("sqlx::", "store"),
     ("clap::", "cli"),
 ];

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::domain;
 use crate::domain::limits::CallLimits;
+use crate::egress::EgressOptions;
 use crate::store::Durability;
 
 /// A valid configuration.
@@ -22,6 +24,8 @@ pub struct Config {
     pub limits: Limits,
     /// The most that bindings can ask for.
     pub ceilings: CallLimits,
+    /// Which networks may be reached.
+    pub egress: EgressOptions,
     /// How long requests in flight are waited for when the server stops.
     pub drain: Duration,
 }
@@ -99,6 +103,14 @@ struct File {
     store: StoreSection,
     limits: Limits,
     ceilings: domain::limits::Limits,
+    egress: EgressSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EgressSection {
+    allow: Vec<IpNet>,
+    extra_roots: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +142,7 @@ impl Default for File {
             store: StoreSection::default(),
             limits: Limits::default(),
             ceilings: domain::limits::Limits::default(),
+            egress: EgressSection::default(),
         }
     }
 }
@@ -164,6 +177,10 @@ impl Config {
                 Survive::PowerLoss => Durability::PowerLoss,
             },
             ceilings,
+            egress: EgressOptions {
+                allow: file.egress.allow,
+                extra_roots: file.egress.extra_roots,
+            },
             limits: file.limits,
             drain: Duration::from_secs(file.drain_seconds),
         })

@@ -19,6 +19,8 @@ pub mod ingest;
 pub mod runtime;
 pub mod store;
 
+pub mod egress;
+
 pub mod json;
 
 pub mod domain;

@@ -11,6 +11,7 @@
 
 mod breakers;
 mod handle;
+mod outbound;
 mod route;
 mod space;
 
@@ -23,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 pub use self::breakers::Breakers;
+use self::outbound::Outbound;
 pub use self::route::RouteError;
 use self::route::{Route, Routes};
 use self::space::PluginSpace;
@@ -37,9 +39,12 @@ use crate::domain::kv::Space;
 use crate::domain::limits::CallLimits;
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Handler;
+use crate::domain::seed::Seed;
+use crate::egress::Egress;
 use crate::ingest::{self, Inbound, Reply, proof};
 use crate::json::{self, ReadError};
 use crate::runtime::capability::kv::{Denied, KeyValue};
+use crate::runtime::capability::recorder::Recorder;
 use crate::runtime::{Context, Grants, Input, Runtime};
 use crate::store::journal::{DecisionRecord, EventRecord, SentReply};
 use crate::store::{Store, StoreError};
@@ -117,8 +122,8 @@ struct Standing {
 }
 
 impl Switch {
-    pub fn new(store: Store, runtime: Arc<Runtime>) -> Self {
-        let routes = Routes::new(store.clone());
+    pub fn new(store: Store, runtime: Arc<Runtime>, egress: Egress) -> Self {
+        let routes = Routes::new(store.clone(), Arc::clone(&runtime), Outbound::new(egress));
         Self {
             store,
             runtime,
@@ -240,6 +245,7 @@ impl Switch {
     /// Calls one binding's plugin and checks what it says.
     async fn ask(&self, route: &Route, binding: &Binding, case: &Case<'_>) -> Asked {
         let asked_at = Instant::now();
+        let seed = Seed(rand::random());
         let limits = self.runtime.limits(&binding.limits);
         let deadline = case.deadline.min(asked_at + limits.time());
         let ready = match self.breakers.admit(binding.id, asked_at.into_std()) {
@@ -255,6 +261,8 @@ impl Switch {
                     received_at: case.record.received_at,
                     deadline,
                     organization: case.record.organization,
+                    seed,
+                    recorder: Recorder::off(),
                 };
                 let event = case.event;
                 let input = Input { event, context };
@@ -276,6 +284,7 @@ impl Switch {
             error,
             elapsed: asked_at.elapsed(),
             memory_bytes,
+            seed,
         };
         Asked {
             says,
@@ -325,6 +334,7 @@ impl Switch {
         Grants {
             config: Arc::clone(&binding.config),
             kv,
+            http: route.http(binding.id),
             limits,
         }
     }

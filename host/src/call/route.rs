@@ -1,14 +1,18 @@
 //! Who is asked: a source with its dialect and its bindings, kept in memory for as
 //! long as nobody changes them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use moka::future::Cache;
 
+use super::outbound::Outbound;
 use crate::domain::binding::{self, Binding};
-use crate::domain::id::SourceId;
+use crate::domain::id::{BindingId, SourceId};
 use crate::domain::source::Source;
 use crate::ingest::{self, Dialect};
+use crate::runtime::Runtime;
+use crate::runtime::capability::http::HttpAccess;
 use crate::store::{Store, StoreError};
 
 /// A source, and its bindings in the order in which they are asked.
@@ -16,6 +20,8 @@ pub(super) struct Route {
     pub(super) source: Source,
     pub(super) dialect: &'static dyn Dialect,
     pub(super) bindings: Vec<Binding>,
+    /// Of those bindings that grant any host.
+    http: HashMap<BindingId, Arc<HttpAccess>>,
     /// The store's generation this was read at.
     generation: u64,
 }
@@ -44,6 +50,7 @@ impl Route {
         source: Source,
         generation: u64,
         mut bindings: Vec<Binding>,
+        http: HashMap<BindingId, Arc<HttpAccess>>,
     ) -> Result<Self, RouteError> {
         let dialect = ingest::dialect(&source.dialect)
             .ok_or_else(|| RouteError::UnknownDialect(source.dialect.clone()))?;
@@ -52,8 +59,14 @@ impl Route {
             source,
             dialect,
             bindings,
+            http,
             generation,
         })
+    }
+
+    /// What a binding's plugin may reach.
+    pub(super) fn http(&self, binding: BindingId) -> Option<Arc<HttpAccess>> {
+        self.http.get(&binding).cloned()
     }
 }
 
@@ -63,13 +76,17 @@ const KEPT: u64 = 10_000;
 #[derive(Debug)]
 pub(super) struct Routes {
     store: Store,
+    runtime: Arc<Runtime>,
+    outbound: Outbound,
     kept: Cache<SourceId, Arc<Route>>,
 }
 
 impl Routes {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store, runtime: Arc<Runtime>, outbound: Outbound) -> Self {
         Self {
             store,
+            runtime,
+            outbound,
             kept: Cache::new(KEPT),
         }
     }
@@ -91,8 +108,30 @@ impl Routes {
             .await?
             .ok_or(RouteError::UnknownSource(id))?;
         let bindings = self.store.bindings_for(source.organization, id).await?;
-        let route = Arc::new(Route::new(source, generation, bindings)?);
+        let http = self.http(&source, &bindings).await?;
+        let route = Arc::new(Route::new(source, generation, bindings, http)?);
         self.kept.insert(id, Arc::clone(&route)).await;
         Ok(route)
+    }
+
+    async fn http(
+        &self,
+        source: &Source,
+        bindings: &[Binding],
+    ) -> Result<HashMap<BindingId, Arc<HttpAccess>>, RouteError> {
+        let mut grants = bindings.iter().flat_map(|binding| &binding.granted.http);
+        let secrets = if grants.any(|grant| grant.secrets().next().is_some()) {
+            self.store.secret_values(source.organization).await?
+        } else {
+            HashMap::new()
+        };
+        let access = bindings.iter().filter_map(|binding| {
+            let limits = self.runtime.limits(&binding.limits);
+            let access =
+                self.outbound
+                    .access(binding, limits.http_requests_per_minute, &secrets)?;
+            Some((binding.id, access))
+        });
+        Ok(access.collect())
     }
 }

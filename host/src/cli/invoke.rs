@@ -3,6 +3,7 @@
 //! It is the server's own way, with a store in a temporary folder: a source, an
 //! upload, a binding, and the payload through [`Switch::receive`].
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -23,12 +25,14 @@ use crate::domain::Json;
 use crate::domain::binding::{Selector, Settings};
 use crate::domain::decision::{Answer, Decision, Invocation, Outcome, Why};
 use crate::domain::event::Kind;
+use crate::domain::grant::http::{Destination, Host, HostPattern, HttpGrant};
 use crate::domain::grant::{Granted, KvGrant};
 use crate::domain::id::{BindingId, OrganizationId, PluginId, SourceId};
 use crate::domain::limits::{CallLimits, Limits as CallAsked};
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Name;
 use crate::domain::source::Patience;
+use crate::egress::{Egress, EgressOptions, Target};
 use crate::ingest::{Inbound, Reply};
 use crate::runtime::Runtime;
 use crate::store::{Durability, NewBinding, NewSource, OpenStore, Store, TokenHash, Uploaded};
@@ -45,6 +49,12 @@ pub(super) struct Invoke {
     /// A setting of the binding; a value that is JSON is taken as JSON.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     settings: Vec<(String, serde_json::Value)>,
+    /// A host the plugin may send requests to: https://api.example.com.
+    #[arg(long, value_name = "URL", value_parser = http_grant)]
+    http: Vec<HttpGrant>,
+    /// A network that it may reach although it is private: 127.0.0.0/8.
+    #[arg(long, value_name = "CIDR")]
+    allow: Vec<IpNet>,
     /// The platform the payload is from.
     #[arg(long, value_name = "NAME", default_value = "dasha")]
     dialect: String,
@@ -60,6 +70,24 @@ fn setting(text: &str) -> Result<(String, serde_json::Value), String> {
     }
     let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::from(value));
     Ok((key.to_owned(), value))
+}
+
+/// Everything at one origin.
+fn http_grant(text: &str) -> Result<HttpGrant, String> {
+    let uri = text.parse().map_err(|_| "expected an URL")?;
+    let target = Target::parse(&uri).map_err(|error| error.to_string())?;
+    let Destination { scheme, host, port } = target.destination();
+    let host = match host {
+        Host::Name(name) => HostPattern::try_from(name.to_owned()).map_err(|e| e.to_string())?,
+        Host::Address(address) => HostPattern::Address(address),
+    };
+    Ok(HttpGrant {
+        host,
+        scheme,
+        port: Some(port),
+        methods: None,
+        headers: BTreeMap::new(),
+    })
 }
 
 impl Invoke {
@@ -96,7 +124,11 @@ impl Invoke {
         ))?);
         let open = OpenStore::open(folder.path(), Durability::Process).await?;
         let source = self.set_up(&open.store, &runtime, component).await?;
-        let switch = Switch::new(open.store.clone(), runtime);
+        let egress = Egress::new(&EgressOptions {
+            allow: self.allow.clone(),
+            extra_roots: None,
+        })?;
+        let switch = Switch::new(open.store.clone(), runtime, egress);
         let inbound = Inbound {
             headers: http::HeaderMap::new(),
             body: payload,
@@ -168,6 +200,7 @@ impl Invoke {
             // An author wants to see what the plugin does; its space is empty anyway.
             granted: Granted {
                 kv: Some(KvGrant::default()),
+                http: self.http.clone(),
             },
             created_at: now,
         };

@@ -17,6 +17,7 @@ use super::binding::PluginVersion;
 use super::event::Kind;
 use super::id::BindingId;
 use super::plugin::Handler;
+use super::seed::Seed;
 
 /// A text for a caller or a log: at least one character, at most [`Reason::MAX_LEN`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -387,6 +388,8 @@ pub struct Invocation {
     pub elapsed: Duration,
     /// Most linear memory held, in bytes.
     pub memory_bytes: u64,
+    /// Of its random numbers.
+    pub seed: Seed,
 }
 
 /// What stands at the end.

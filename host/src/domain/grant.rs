@@ -2,17 +2,29 @@
 //!
 //! Denied by default: an absent grant is a normal error inside the guest.
 
+pub mod http;
+
 use serde::{Deserialize, Serialize};
 
+use self::http::HttpGrant;
 use super::kv::Quota;
 
 /// Everything a binding grants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Granted {
     /// The plugin's key-value space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv: Option<KvGrant>,
+    /// The hosts it may send HTTP requests to; the first that covers a request
+    /// counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpGrant>,
+}
+
+impl Granted {
+    /// Most hosts of one binding: they are gone through at every request.
+    pub const MAX_HTTP: usize = 64;
 }
 
 /// The plugin's own space, and how much it may hold.

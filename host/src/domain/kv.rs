@@ -2,6 +2,8 @@
 //!
 //! `runtime` turns a guest's call into an [`Operation`], the store executes it.
 
+use serde::{Deserialize, Serialize};
+
 use super::id::{OrganizationId, PluginId};
 
 /// Whose keys: every plugin of an organization has its own.
@@ -17,7 +19,7 @@ pub const MAX_KEY_BYTES: usize = 512;
 pub const MAX_VALUE_BYTES: usize = 256 * 1024;
 
 /// How much one space may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     pub entries: u64,
     /// Keys and values together.
@@ -34,7 +36,7 @@ impl Default for Quota {
 }
 
 /// One atomic operation. Times to live are in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     Get,
     Set {
@@ -56,7 +58,7 @@ pub enum Operation {
 }
 
 /// What an operation gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Of a get.
     Value(Option<Vec<u8>>),
@@ -69,7 +71,7 @@ pub enum Outcome {
 }
 
 /// Why an operation was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Fault {
     #[error("a key has 1 to {MAX_KEY_BYTES} bytes, this one has {0}")]
     InvalidKey(usize),

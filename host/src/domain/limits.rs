@@ -86,6 +86,14 @@ limits! {
     kv_operations: u32 = 1_000, 0_u32;
     /// Keys and values read and written.
     kv_bytes: u64 = 16 << 20, 0_u64;
+    /// Outbound HTTP requests; a redirect that is followed counts as one.
+    http_requests: u32 = 10, 0_u32;
+    /// Bodies of requests and responses, all together.
+    http_bytes: u64 = 16 << 20, 0_u64;
+    /// One request from its start to the end of its response, in milliseconds.
+    http_time_ms: u32 = 10_000, 1_u32;
+    /// Outbound HTTP requests of all calls of the binding, on one server.
+    http_requests_per_minute: u32 = 600, 1_u32;
 }
 
 impl CallLimits {
@@ -102,6 +110,10 @@ impl CallLimits {
         handles: 10_000,
         kv_operations: 100_000,
         kv_bytes: 256 << 20,
+        http_requests: 1_000,
+        http_bytes: 256 << 20,
+        http_time_ms: 120_000,
+        http_requests_per_minute: 60_000,
     };
 
     pub fn time(&self) -> Duration {

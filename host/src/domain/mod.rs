@@ -20,6 +20,8 @@ pub mod kv;
 pub mod limits;
 pub mod log;
 pub mod plugin;
+pub mod secret;
+pub mod seed;
 pub mod source;
 
 /// One JSON document as text, its syntax already checked.

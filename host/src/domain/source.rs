@@ -1,7 +1,6 @@
 //! Sources: inbound hooks, how their requests prove themselves, and how long the
 //! platform behind them waits.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,40 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::Verdicts;
 use super::id::{OrganizationId, SourceId};
 use super::plugin::{Handler, Name};
-
-/// A secret text. It is never shown: not by `Debug`, not by the API.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for comparing, signing and storing.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A secret that keeps nothing secret.
-#[derive(Debug, thiserror::Error)]
-#[error("a secret has 1 to 4096 bytes")]
-pub struct InvalidSecret;
-
-impl TryFrom<String> for Secret {
-    type Error = InvalidSecret;
-    fn try_from(text: String) -> Result<Self, InvalidSecret> {
-        if (1..=4096).contains(&text.len()) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidSecret)
-        }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
+use super::secret::Secret;
 
 /// How a request shows that the platform sent it. Several secrets may hold at once,
 /// so that one can be replaced without losing a call.
@@ -131,11 +97,5 @@ mod tests {
             ..patience
         };
         assert_eq!(tight.budget(Handler::Tool), Duration::ZERO);
-    }
-
-    #[test]
-    fn a_secret_does_not_show_itself() {
-        let secret = Secret::try_from("hunter2".to_owned()).unwrap();
-        assert!(!format!("{secret:?}").contains("hunter2"));
     }
 }

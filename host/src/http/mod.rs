@@ -16,7 +16,7 @@ mod unread;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::problem::{Code, Problem};
@@ -64,6 +64,11 @@ pub fn router(services: Services) -> Router {
         .route(
             "/api/v1/bindings/{id}",
             get(api::bindings::read).delete(api::bindings::delete),
+        )
+        .route("/api/v1/secrets", get(api::secrets::list))
+        .route(
+            "/api/v1/secrets/{name}",
+            put(api::secrets::put).delete(api::secrets::delete),
         )
         .route("/api/v1/events", get(api::events::list))
         .route("/api/v1/events/{id}", get(api::events::read))

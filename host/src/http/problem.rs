@@ -28,6 +28,8 @@ pub(super) enum Code {
     MethodNotAllowed,
     RequestTimeout,
     NameTaken,
+    InUse,
+    TooMany,
     NotWasm,
     CoreModule,
     TruncatedComponent,
@@ -58,7 +60,7 @@ impl Code {
             Self::NotFound | Self::UnknownSource => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::NameTaken => StatusCode::CONFLICT,
+            Self::NameTaken | Self::InUse | Self::TooMany => StatusCode::CONFLICT,
             Self::NoAnswer | Self::Overloaded | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -80,6 +82,8 @@ impl Code {
             Self::MethodNotAllowed => "The method is not allowed",
             Self::RequestTimeout => "The body did not arrive in time",
             Self::NameTaken => "The name is taken",
+            Self::InUse => "Still in use",
+            Self::TooMany => "There are as many as there can be",
             Self::NotWasm => "Not WebAssembly",
             Self::CoreModule => "A core module, not a component",
             Self::TruncatedComponent => "The file is cut off",
@@ -187,6 +191,7 @@ impl From<StoreError> for Problem {
         let detail = error.to_string();
         match error {
             StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
+            StoreError::InUse { .. } => Self::new(Code::InUse, detail),
             StoreError::NameTaken { .. } => Self::of_field(Code::NameTaken, "name", detail),
             StoreError::Database(_) | StoreError::Disk(_) | StoreError::Closing => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");

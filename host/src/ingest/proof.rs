@@ -9,7 +9,8 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::Inbound;
-use crate::domain::source::{Proof, Secret};
+use crate::domain::secret::Secret;
+use crate::domain::source::Proof;
 
 /// Why a request was not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

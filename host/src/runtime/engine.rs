@@ -95,6 +95,8 @@ impl Runtime {
         let mut linker = Linker::new(&engine);
         v1::add_to_linker(&mut linker).map_err(|e| engine_error(&e))?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(|e| engine_error(&e))?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)
+            .map_err(|e| engine_error(&e))?;
         let compiled =
             CompiledCache::open(&options.compiled_dir, &engine).map_err(StartError::CompiledDir)?;
         let ticker = Ticker::start(engine.clone()).map_err(StartError::Ticker)?;

@@ -11,7 +11,9 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use super::Runtime;
 use super::admission::Refused;
 use super::capability::CallState;
+use super::capability::http::HttpAccess;
 use super::capability::kv::KeyValue;
+use super::capability::recorder::Recorder;
 use super::engine::TICK;
 use super::limits::MemoryLimit;
 use super::loaded::Loaded;
@@ -21,6 +23,7 @@ use crate::domain::event::CallEvent;
 use crate::domain::id::{EventId, OrganizationId};
 use crate::domain::limits::CallLimits;
 use crate::domain::log::LogLine;
+use crate::domain::seed::Seed;
 
 /// What a plugin is called about.
 #[derive(Debug, Clone)]
@@ -40,6 +43,9 @@ pub struct Context {
     pub deadline: Instant,
     /// On whose behalf: who waits is served in turn with other organizations.
     pub organization: OrganizationId,
+    /// Of the guest's random numbers.
+    pub seed: Seed,
+    pub recorder: Recorder,
 }
 
 /// What a binding gives its plugin.
@@ -47,6 +53,8 @@ pub struct Context {
 pub struct Grants {
     pub config: Arc<Settings>,
     pub kv: Arc<dyn KeyValue>,
+    /// None grants no host.
+    pub http: Option<Arc<HttpAccess>>,
     pub limits: CallLimits,
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{Component, InstancePre};
 
+use super::capability::recorder::Recorder;
 use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
@@ -15,6 +16,7 @@ use super::{Runtime, v1};
 use crate::domain::id::{EventId, OrganizationId};
 use crate::domain::limits::Limits;
 use crate::domain::plugin::{Digest, Inspection};
+use crate::domain::seed::Seed;
 
 /// How long a component may take to start when it is uploaded.
 const PROBE: Duration = Duration::from_secs(5);
@@ -125,10 +127,13 @@ impl Runtime {
             received_at: jiff::Timestamp::UNIX_EPOCH,
             deadline,
             organization,
+            seed: Seed([0; 16]),
+            recorder: Recorder::off(),
         };
         let grants = Grants {
             config: Arc::default(),
             kv: Arc::new(kv::Denied),
+            http: None,
             limits: self.limits(&Limits::default()),
         };
         let admitted = self.admission.admit(organization, deadline).await;

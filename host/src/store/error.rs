@@ -41,6 +41,12 @@ pub enum StoreError {
     Corrupt { what: &'static str, problem: String },
     #[error("there is a {what} of this name already")]
     NameTaken { what: &'static str },
+    #[error("{what} {id} is used by the binding {by}: delete or change that first")]
+    InUse {
+        what: &'static str,
+        id: String,
+        by: String,
+    },
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
 }

@@ -5,7 +5,7 @@
 //! acknowledges after the commit, or after the disk has it where that was asked
 //! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries),
 //! [`notice`] the work that waits, [`event`] what is read back; `source`, `plugin`,
-//! `binding` and `token` are what operators and customers set up.
+//! `binding`, `secret` and `token` are what operators and customers set up.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
@@ -23,6 +23,7 @@ mod page;
 mod plan;
 mod plugin;
 mod row;
+mod secret;
 mod source;
 mod token;
 mod writer;
@@ -43,6 +44,7 @@ pub use self::binding::NewBinding;
 pub use self::error::{OpenError, StoreError};
 pub use self::page::{Page, PageRequest};
 pub use self::plugin::Uploaded;
+pub use self::secret::SecretEntry;
 pub use self::source::NewSource;
 pub use self::token::TokenHash;
 use self::writer::Writer;
@@ -131,13 +133,13 @@ impl Store {
         Ok(())
     }
 
-    /// Changes whenever sources or bindings do. Whoever keeps a copy of them reads
+    /// Changes whenever sources, bindings or secrets do. Whoever keeps a copy of them reads
     /// this first, and the copy is good for as long as it stays the same.
     pub fn setup_generation(&self) -> u64 {
         self.setup.load(Ordering::Acquire)
     }
 
-    /// To be called after the commit of every change of a source or binding.
+    /// To be called after the commit of every change of a source, binding or secret.
     fn setup_changed(&self) {
         self.setup.fetch_add(1, Ordering::AcqRel);
     }

@@ -11,7 +11,8 @@ use super::{Durability, Store, StoreError};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::{OrganizationId, SourceId};
 use crate::domain::plugin::Name;
-use crate::domain::source::{Patience, Proof, Secret, Source};
+use crate::domain::secret::Secret;
+use crate::domain::source::{Patience, Proof, Source};
 
 /// A source that is to be.
 #[derive(Debug, Clone)]

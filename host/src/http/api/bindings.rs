@@ -106,6 +106,7 @@ impl CreateBinding {
             .map_err(|out| {
                 Problem::invalid_field(format!("limits.{}", out.field), out.to_string())
             })?;
+        check_grants(&self.grants, services, caller).await?;
         let config_bytes = serde_json::to_string(&self.config).map_or(usize::MAX, |c| c.len());
         if config_bytes > MAX_CONFIG_BYTES {
             let problem = format!("has {config_bytes} bytes, at most {MAX_CONFIG_BYTES} are taken");
@@ -174,6 +175,40 @@ fn check_selector(selector: &Selector) -> Result<(), Problem> {
     if selector.tool.is_some() && other_kind {
         let problem = "only events of the kind tool.call have a tool, so this would never match";
         return Err(Problem::invalid_field("selector.tool", problem));
+    }
+    Ok(())
+}
+
+/// A header whose secret is not there would fail in the middle of a call.
+async fn check_grants(
+    grants: &Granted,
+    services: &Services,
+    caller: Caller,
+) -> Result<(), Problem> {
+    if grants.http.len() > Granted::MAX_HTTP {
+        let problem = format!("at most {} hosts can be granted", Granted::MAX_HTTP);
+        return Err(Problem::invalid_field("grants.http", problem));
+    }
+    if grants
+        .http
+        .iter()
+        .all(|grant| grant.secrets().next().is_none())
+    {
+        return Ok(());
+    }
+    let known = services.store.secrets(caller.organization).await?;
+    for (at, grant) in grants.http.iter().enumerate() {
+        for (header, template) in &grant.headers {
+            let missing = template
+                .names()
+                .find(|name| known.iter().all(|entry| entry.name != **name));
+            if let Some(name) = missing {
+                let field = format!("grants.http[{at}].headers.{}", header.as_str());
+                let problem =
+                    format!("there is no secret {name}: set it first (PUT /api/v1/secrets/{name})");
+                return Err(Problem::invalid_field(field, problem));
+            }
+        }
     }
     Ok(())
 }

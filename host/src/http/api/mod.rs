@@ -7,6 +7,7 @@ pub(super) mod bindings;
 pub(super) mod decisions;
 pub(super) mod events;
 pub(super) mod plugins;
+pub(super) mod secrets;
 pub(super) mod sources;
 
 use axum::Json;

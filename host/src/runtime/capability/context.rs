@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::CallState;
+use super::recorder::Import;
 use crate::runtime::v1::hookswitch::plugin::context::Host;
 
 impl Host for CallState {
@@ -19,7 +20,10 @@ impl Host for CallState {
     }
 
     fn remaining_ms(&mut self) -> wasmtime::Result<u64> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        Ok(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+        let live = || {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+        };
+        Ok(self.recorder.ask(Import::Remaining, &(), live)?)
     }
 }

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::CallState;
+use super::recorder::Import;
 use crate::domain::kv::{Fault, Operation, Outcome};
 use crate::domain::limits::CallLimits;
 use crate::runtime::v1::hookswitch::plugin::kv::{Error, Host};
@@ -67,11 +68,22 @@ impl CallState {
         operation.check(&key)?;
         self.kv_allowance.take_operation()?;
         self.kv_allowance.take_bytes(key.len() + operation.size())?;
-        let outcome = self.kv.apply(key, operation).await?;
+        let outcome = self.apply(key, operation).await?;
         if let Outcome::Value(Some(value)) = &outcome {
             self.kv_allowance.take_bytes(value.len())?;
         }
         Ok(outcome)
+    }
+
+    async fn apply(&mut self, key: String, operation: Operation) -> Result<Outcome, Fault> {
+        if self.recorder.is_off() {
+            return self.kv.apply(key, operation).await;
+        }
+        let question = (key.clone(), operation.clone());
+        let live = self.kv.apply(key, operation);
+        let answer = self.recorder.wait(Import::KeyValue, &question, live).await;
+        // A replay that diverged has no store to ask.
+        answer.unwrap_or(Err(Fault::Unavailable))
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! [`CallState`] is the data of one call's store; the modules implement one
 //! interface of the contract on it each. Nothing here outlives the call, apart
-//! from what goes through [`kv`].
+//! from what goes through [`kv`] and [`http`]. What a guest learns that is not the
+//! same each time comes through the [`recorder`].
 
+mod clock;
 pub mod config;
 pub mod context;
+pub mod http;
 pub mod kv;
 pub mod log;
+pub mod recorder;
 pub mod wasi;
 
 use std::sync::Arc;
@@ -16,9 +20,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use self::http::OutboundHttp;
 use self::kv::KeyValue;
 use self::log::LogBook;
-use self::wasi::Wasi;
+use self::recorder::Recorder;
+use self::wasi::{Ingredients, Wasi};
 use super::invoke::{Context, Grants};
 use super::limits::MemoryLimit;
 use crate::domain::binding::Settings;
@@ -36,6 +42,8 @@ pub struct CallState {
     kv: Arc<dyn KeyValue>,
     kv_allowance: kv::Allowance,
     log: LogBook,
+    recorder: Recorder,
+    http: OutboundHttp,
     wasi: Wasi,
 }
 
@@ -50,6 +58,21 @@ impl std::fmt::Debug for CallState {
 impl CallState {
     pub(super) fn new(context: Context, grants: Grants, memory: MemoryLimit) -> Self {
         let log = LogBook::new(&grants.limits);
+        let recorder = context.recorder;
+        let http = OutboundHttp::new(
+            grants.http,
+            &grants.limits,
+            context.deadline,
+            log.clone(),
+            recorder.clone(),
+        );
+        let wasi = Wasi::new(Ingredients {
+            log: log.clone(),
+            handles: grants.limits.handles as usize,
+            seed: context.seed,
+            recorder: recorder.clone(),
+            started: Instant::now(),
+        });
         Self {
             event_id: context.event_id,
             payload: context.payload,
@@ -60,8 +83,10 @@ impl CallState {
             config: grants.config,
             kv: grants.kv,
             kv_allowance: kv::Allowance::new(&grants.limits),
-            wasi: Wasi::new(log.clone(), grants.limits.handles),
             log,
+            recorder,
+            http,
+            wasi,
         }
     }
 

@@ -1,0 +1,309 @@
+//! The only way out: every request that leaves this process, a plugin's or a
+//! delivery's, is sent by [`Egress`].
+//!
+//! It resolves the host itself, refuses addresses that are not public
+//! ([`address`]) and connects to what it has vetted and to nothing else, so that a
+//! name which answers differently the second time gains nothing. Certificates are
+//! verified; proxies of the environment, cookies and redirects are not followed:
+//! whoever sends decides about a redirect, because it needs its own permission.
+//!
+//! Only this module knows the HTTP client. It knows nothing of plugins.
+
+pub mod address;
+mod failure;
+
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{HeaderMap, Method, Uri};
+use ipnet::IpNet;
+pub use reqwest::Body as ResponseBody;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, Url, redirect};
+
+use self::address::{AddressPolicy, Prohibited};
+pub use self::failure::SendError;
+use crate::domain::grant::http::{Destination, Host, Scheme};
+
+/// What an operator sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EgressOptions {
+    /// Networks that may be reached although they are not public.
+    pub allow: Vec<IpNet>,
+    /// A PEM file of certificate authorities that are trusted beside the system's.
+    pub extra_roots: Option<PathBuf>,
+}
+
+/// The client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    #[error("the certificates of {} cannot be read", path.display())]
+    Roots {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{} holds no certificate in PEM form", path.display())]
+    NoRoots { path: PathBuf },
+    #[error("the HTTP client cannot start")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Longest wait for an address, a connection and its TLS handshake together.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Kept open for the next request to the same host.
+const IDLE: Duration = Duration::from_secs(30);
+const IDLE_PER_HOST: usize = 16;
+const USER_AGENT: &str = concat!("hookswitch/", env!("CARGO_PKG_VERSION"));
+
+/// The one client of the process.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    client: Client,
+    policy: Arc<AddressPolicy>,
+}
+
+/// Where a request goes, read once and the same for every check after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    url: Url,
+}
+
+/// An address that no request can be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an http: or https: URL with a host and without a user name")]
+pub struct InvalidTarget;
+
+impl Target {
+    /// Longest URL, in bytes.
+    pub const MAX_LEN: usize = 8 << 10;
+
+    pub fn parse(uri: &Uri) -> Result<Self, InvalidTarget> {
+        Self::read(&uri.to_string(), None)
+    }
+
+    /// What a `Location` header means here.
+    pub fn join(&self, location: &str) -> Result<Self, InvalidTarget> {
+        Self::read(location, Some(&self.url))
+    }
+
+    fn read(text: &str, base: Option<&Url>) -> Result<Self, InvalidTarget> {
+        if text.len() > Self::MAX_LEN {
+            return Err(InvalidTarget);
+        }
+        let parsed = Url::options().base_url(base).parse(text);
+        let mut url = parsed.map_err(|_| InvalidTarget)?;
+        let bare = url.username().is_empty() && url.password().is_none();
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !bare {
+            return Err(InvalidTarget);
+        }
+        url.set_fragment(None);
+        Ok(Self { url })
+    }
+
+    pub fn destination(&self) -> Destination<'_> {
+        let scheme = match self.url.scheme() {
+            "https" => Scheme::Https,
+            _ => Scheme::Http,
+        };
+        let host = match self.url.host() {
+            Some(url::Host::Domain(name)) => Host::Name(name),
+            Some(url::Host::Ipv4(address)) => Host::Address(address.into()),
+            Some(url::Host::Ipv6(address)) => Host::Address(address.into()),
+            // Refused in `read`; a name that is nowhere is not granted either.
+            None => Host::Name(""),
+        };
+        let port = self.url.port().unwrap_or(scheme.default_port());
+        Destination { scheme, host, port }
+    }
+
+    /// Scheme, host and port, for people.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// Whether a header's secret may go on with a redirect to there.
+    pub fn same_origin(&self, other: &Self) -> bool {
+        self.destination() == other.destination()
+    }
+}
+
+/// One request.
+pub struct Outgoing {
+    pub method: Method,
+    pub target: Target,
+    pub headers: HeaderMap,
+    /// None sends no body at all, which is not an empty one.
+    pub body: Option<BodyStream>,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request's body. An error in it breaks the request off.
+pub type BodyStream =
+    Pin<Box<dyn Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Send>>;
+
+impl Egress {
+    pub fn new(options: &EgressOptions) -> Result<Self, EgressError> {
+        // Of several providers that may be compiled in, this one; an error only says
+        // that it was chosen before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let policy = Arc::new(AddressPolicy::new(options.allow.clone()));
+        let roots = match &options.extra_roots {
+            Some(path) => read_roots(path)?,
+            None => Vec::new(),
+        };
+        let client = Client::builder()
+            .dns_resolver(Vetting {
+                policy: Arc::clone(&policy),
+            })
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .tls_version_min(reqwest::tls::Version::TLS_1_2)
+            .tls_certs_merge(roots)
+            .build()
+            .map_err(EgressError::Client)?;
+        Ok(Self { client, policy })
+    }
+
+    /// Sends one request and waits for the head of its response. The caller limits
+    /// the time; dropping the future ends the request.
+    pub async fn send(
+        &self,
+        outgoing: Outgoing,
+    ) -> Result<http::Response<ResponseBody>, SendError> {
+        // A client does not resolve what is an address already.
+        if let Host::Address(address) = outgoing.target.destination().host {
+            self.policy.check(address)?;
+        }
+        let mut request = reqwest::Request::new(outgoing.method, outgoing.target.url);
+        *request.headers_mut() = outgoing.headers;
+        *request.body_mut() = outgoing.body.map(reqwest::Body::wrap_stream);
+        let response = self.client.execute(request).await;
+        response.map(Into::into).map_err(SendError::from_client)
+    }
+}
+
+fn read_roots(path: &Path) -> Result<Vec<Certificate>, EgressError> {
+    let pem = std::fs::read(path).map_err(|source| EgressError::Roots {
+        path: path.to_owned(),
+        source,
+    })?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(roots) if !roots.is_empty() => Ok(roots),
+        _ => Err(EgressError::NoRoots {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Resolves by the system, and passes on only what may be connected to. The client
+/// connects to these addresses and asks nobody again.
+struct Vetting {
+    policy: Arc<AddressPolicy>,
+}
+
+impl Resolve for Vetting {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = Arc::clone(&self.policy);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found: Vec<SocketAddr> = found.map_err(failure::Unresolved)?.collect();
+            let vetted: Vec<SocketAddr> = found
+                .iter()
+                .copied()
+                .filter(|address| policy.check(address.ip()).is_ok())
+                .collect();
+            if vetted.is_empty() && !found.is_empty() {
+                return Err(Prohibited.into());
+            }
+            Ok(Box::new(vetted.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Result<Target, InvalidTarget> {
+        Target::parse(&text.parse().unwrap())
+    }
+
+    #[test]
+    fn every_way_to_write_an_address_is_read_as_the_address() {
+        for text in [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+        ] {
+            let target = target(text).unwrap();
+            let local = Host::Address([127, 0, 0, 1].into());
+            assert_eq!(target.destination().host, local, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_one_form() {
+        let target = target("https://CRM.Example.COM:443/x?y").unwrap();
+        let destination = target.destination();
+        assert_eq!(destination.host, Host::Name("crm.example.com"));
+        assert_eq!((destination.scheme, destination.port), (Scheme::Https, 443));
+    }
+
+    #[test]
+    fn what_is_no_web_address_is_refused() {
+        for text in [
+            "/path",
+            "ftp://example.com/",
+            "http://user:key@example.com/",
+        ] {
+            assert!(target(text).is_err(), "{text}");
+        }
+        let here = target("https://example.com/a/b").unwrap();
+        assert!(here.join("file:///etc/passwd").is_err());
+        assert!(here.join("//u@evil.example/").is_err());
+        let there = here.join("../c").unwrap();
+        assert!(here.same_origin(&there));
+        assert!(!here.same_origin(&here.join("http://example.com/").unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_a_private_address_is_refused() {
+        let egress = Egress::new(&EgressOptions::default()).unwrap();
+        for url in [
+            "http://localhost:9/",
+            "http://[::1]:9/",
+            "http://127.0.0.1:9/",
+        ] {
+            let outgoing = Outgoing {
+                method: Method::GET,
+                target: target(url).unwrap(),
+                headers: HeaderMap::new(),
+                body: None,
+            };
+            let refused = egress.send(outgoing).await.unwrap_err();
+            assert!(matches!(refused, SendError::Prohibited(_)), "{refused:?}");
+        }
+    }
+}
