@@ -51,6 +51,7 @@
 //! | know the call | [`Call`], and [`context`] for the raw payload and the time |
 //! | read settings | [`config`] |
 //! | remember something | [`kv`] |
+//! | ask another system | [`http`] |
 //! | write a log | [`log`] |
 //! | test | [`testing`] |
 //!
@@ -85,6 +86,7 @@ mod export;
 #[doc(hidden)]
 pub mod exports;
 mod host;
+pub mod http;
 mod json;
 pub mod kv;
 pub mod log;

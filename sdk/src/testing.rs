@@ -38,7 +38,8 @@ use serde_json::{Value, json};
 use crate::{
     Call, Event, Json, Utterance,
     call::Sip,
-    host::stand_in::{StandIn, with},
+    host::stand_in::{Peers, StandIn, with},
+    http,
     kv::Code,
     log::Level,
 };
@@ -46,7 +47,8 @@ use crate::{
 /// The host of this thread's test, until it is dropped.
 ///
 /// A fresh one has no settings, an empty key-value store, the payload `{}`,
-/// received the event at 1970-01-01T00:00:00Z and leaves ten seconds.
+/// received the event at 1970-01-01T00:00:00Z, leaves ten seconds and grants no
+/// HTTP requests.
 #[derive(Debug)]
 #[must_use = "the host is gone as soon as this is dropped: `let host = …`"]
 pub struct Host {
@@ -150,6 +152,31 @@ impl Host {
         self
     }
 
+    /// Answers every HTTP request of the plugin, in the place of whoever it is
+    /// sent to. A host that the binding does not grant is
+    /// [`Code::HttpRequestDenied`](http::Code::HttpRequestDenied).
+    ///
+    /// ```
+    /// use hookswitch_sdk::{http, json, testing};
+    ///
+    /// let host = testing::Host::new().http(|request| match (request.method(), request.url()) {
+    ///     ("GET", "https://crm.example.com/me") => Ok(http::Response::new(200).with_json(&json!({"id": 7}))),
+    ///     ("GET", "https://slow.example.com/") => Err(http::Code::HttpResponseTimeout),
+    ///     _ => Err(http::Code::HttpRequestDenied),
+    /// });
+    ///
+    /// assert!(http::get("https://crm.example.com/me").unwrap().is_success());
+    /// assert!(http::get("https://slow.example.com/").unwrap_err().is_timeout());
+    /// assert_eq!(host.requests().len(), 2);
+    /// ```
+    pub fn http(
+        self,
+        answer: impl Fn(&http::Request) -> Result<http::Response, http::Code> + 'static,
+    ) -> Self {
+        with(|host| host.peers = Some(Peers::new(answer)));
+        self
+    }
+
     /// Lets time pass for the key-value store's times to live. When the event
     /// was received stays what it is.
     pub fn advance(&self, time: Duration) {
@@ -159,6 +186,11 @@ impl Host {
     /// What the plugin has logged, first to last.
     pub fn logged(&self) -> Vec<LogLine> {
         with(|host| host.log.clone())
+    }
+
+    /// The HTTP requests that the plugin has made, first to last.
+    pub fn requests(&self) -> Vec<http::Request> {
+        with(|host| host.requests.clone())
     }
 
     /// The keys in the key-value store, sorted. Values are read as the plugin

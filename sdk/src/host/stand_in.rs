@@ -1,9 +1,13 @@
 //! The host of unit tests: one per thread, set up and looked into through
 //! [`testing::Host`](crate::testing::Host).
 
+mod http;
+
 use std::{cell::RefCell, collections::BTreeMap};
 
+pub(crate) use self::http::{Peers, http_send};
 use crate::{
+    http::Request,
     kv::{Code, Error},
     log::Level,
     testing::LogLine,
@@ -19,6 +23,9 @@ pub(crate) struct StandIn {
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) log: Vec<LogLine>,
     pub(crate) store: Store,
+    /// Who answers requests; with nobody, none is granted.
+    pub(crate) peers: Option<Peers>,
+    pub(crate) requests: Vec<Request>,
 }
 
 /// The key-value store of unit tests.
@@ -49,6 +56,8 @@ impl Default for StandIn {
             settings: BTreeMap::new(),
             log: Vec::new(),
             store: Store::default(),
+            peers: None,
+            requests: Vec::new(),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! The host as the contract's imports give it.
 
+mod http;
+
+pub(crate) use self::http::http_send;
+
 use crate::{
     bindings::imports::hookswitch::plugin::{config, context, kv, log},
     kv::{Code, Error},

@@ -17,19 +17,21 @@
 //! | `drop` | event: drops | others: pass |
 //! | `echo` | answers with what it saw of the call and the capabilities | events: delivers it to the endpoint `echo` |
 //! | `kv-race` | adds 1 to the key `n` and answers with the sum | events: delivers it to the endpoint `echo` |
+//! | `fetch` | makes the HTTP request that the settings say (see `fetch.rs`) and answers with what came back | events: delivers it to the endpoint `echo` |
 //! | none, or any other | accepts, transfers cold to `+14155550199`, answers `{"ok":true}`, leaves events unchanged | |
 //!
-//! Neighbours: `echo.rs` collects what a guest can see. The host's tests choose
-//! the mode in a binding's settings.
+//! Neighbours: `echo.rs` collects what a guest can see, `fetch.rs` makes requests.
+//! The host's tests choose the mode in a binding's settings.
 
 mod echo;
+mod fetch;
 
 use std::hint::black_box;
 
 use hookswitch_sdk::{
     Acceptance, Call, Delivery, Event, EventDecision, EventHandler, Json, Result, StartDecision,
     StartHandler, ToolDecision, ToolDescription, ToolHandler, TransferDecision, TransferHandler,
-    Utterance, bail, config, context, json, kv, log,
+    Utterance, bail, config, context, json, kv, log, serde_json::Value,
 };
 
 const FALLBACK: &str = "fallback";
@@ -52,7 +54,8 @@ enum Wish {
     BadTarget,
     Drop,
     Echo,
-    Sum(i64),
+    /// This is the answer, whatever the handler.
+    Answer(Value),
     Nothing,
 }
 
@@ -72,7 +75,7 @@ impl StartHandler for Misbehave {
                 call,
                 &json!({ "agentConfig": agent_config }),
             ))?,
-            Wish::Sum(n) => StartDecision::accept().with_additional_data(json!({ "n": n }))?,
+            Wish::Answer(answer) => StartDecision::accept().with_additional_data(answer)?,
             Wish::BadTarget | Wish::Nothing => StartDecision::accept(),
         })
     }
@@ -101,7 +104,7 @@ impl TransferHandler for Misbehave {
                 call,
                 &json!({ "reason": reason, "transcription": echo::transcription(transcription) }),
             ))?,
-            Wish::Sum(n) => cold.with_options(json!({ "n": n }))?,
+            Wish::Answer(answer) => cold.with_options(answer)?,
             Wish::EmptyReason | Wish::Nothing => cold,
         })
     }
@@ -126,7 +129,7 @@ impl ToolHandler for Misbehave {
                 call,
                 &json!({ "name": name, "arguments": arguments }),
             )),
-            Wish::Sum(n) => ToolDecision::answer(json!({ "n": n })),
+            Wish::Answer(answer) => ToolDecision::answer(answer),
             Wish::EmptyReason | Wish::BadTarget | Wish::Nothing => {
                 ToolDecision::answer(json!({ "ok": true }))
             }
@@ -149,7 +152,7 @@ impl EventHandler for Misbehave {
                 &event.call,
                 &json!({ "id": event.id, "kind": event.kind, "body": event.body }),
             ))?,
-            Wish::Sum(n) => Delivery::to(ECHO).with_body(json!({ "n": n }))?,
+            Wish::Answer(answer) => Delivery::to(ECHO).with_body(answer)?,
             Wish::Pass | Wish::EmptyReason | Wish::BadTarget | Wish::Nothing => {
                 return Ok(EventDecision::Unchanged);
             }
@@ -176,7 +179,8 @@ fn act() -> Result<Wish> {
             spin_for_ms(config::parse("ms")?.unwrap_or(1_000));
             Wish::Nothing
         }
-        "kv-race" => Wish::Sum(kv::increment("n", 1, None)?),
+        "kv-race" => Wish::Answer(json!({ "n": kv::increment("n", 1, None)? })),
+        "fetch" => Wish::Answer(fetch::as_told()?),
         "pass" => Wish::Pass,
         "forward" => Wish::Forward,
         "bad-json" => Wish::BadJson,
