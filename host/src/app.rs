@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -11,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::call::Switch;
-use crate::config::{Config, Limits};
+use crate::config::{CompileLimits, Config, Limits};
 use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
 use crate::egress::{Egress, EgressError};
 use crate::http::{self, Caps, Services};
 use crate::notices;
-use crate::runtime::{EngineOptions, Runtime, StartError};
+use crate::runtime::{CompileOptions, EngineOptions, Runtime, StartError};
 use crate::store::{OpenError, OpenStore, Store, StoreError, TokenHash};
 
 /// The server cannot start.
@@ -53,13 +54,24 @@ pub struct App {
 }
 
 /// The engine's settings for a data folder.
-pub fn engine_options(limits: &Limits, ceilings: CallLimits, data_dir: &Path) -> EngineOptions {
+pub fn engine_options(
+    limits: &Limits,
+    ceilings: CallLimits,
+    compile: CompileLimits,
+    data_dir: &Path,
+) -> EngineOptions {
     EngineOptions {
         concurrent_calls: limits.concurrent_calls,
         calls_per_organization: limits.calls_per_organization,
         ceilings,
         loaded_plugins: limits.loaded_plugins,
         compiled_dir: data_dir.join("compiled"),
+        compile: CompileOptions {
+            at_once: compile.at_once,
+            time: Duration::from_secs(compile.seconds),
+            memory_bytes: compile.memory_bytes,
+            program: CompileOptions::this_program(),
+        },
     }
 }
 
@@ -69,7 +81,12 @@ impl App {
         let open = OpenStore::open(&config.data_dir, config.answers).await?;
         let store = open.store.clone();
         let new_token = first_token(&store, admin_token).await?;
-        let options = engine_options(&config.limits, config.ceilings, &config.data_dir);
+        let options = engine_options(
+            &config.limits,
+            config.ceilings,
+            config.compile,
+            &config.data_dir,
+        );
         let runtime = Arc::new(Runtime::new(options)?);
         let egress = Egress::new(&config.egress)?;
         let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime), egress));
@@ -152,7 +169,7 @@ async fn first_token(
 
 /// What has to be done now and then.
 async fn housekeeping(store: Store) {
-    const EVERY: std::time::Duration = std::time::Duration::from_mins(1);
+    const EVERY: Duration = Duration::from_mins(1);
     loop {
         tokio::time::sleep(EVERY).await;
         match store.sweep_kv(Timestamp::now()).await {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::domain;
 use crate::domain::limits::CallLimits;
 use crate::egress::EgressOptions;
+use crate::runtime::CompileOptions;
 use crate::store::Durability;
 
 /// A valid configuration.
@@ -24,6 +25,7 @@ pub struct Config {
     pub limits: Limits,
     /// The most that bindings can ask for.
     pub ceilings: CallLimits,
+    pub compile: CompileLimits,
     /// Which networks may be reached.
     pub egress: EgressOptions,
     /// How long requests in flight are waited for when the server stops.
@@ -66,6 +68,29 @@ impl Default for Limits {
     }
 }
 
+/// What compiling uploaded components may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompileLimits {
+    /// Components compiled at the same time.
+    pub at_once: u32,
+    /// Of one compilation.
+    pub seconds: u64,
+    /// Of one compilation.
+    pub memory_bytes: u64,
+}
+
+impl Default for CompileLimits {
+    /// Python's components take about 16 s and 0.5 GB.
+    fn default() -> Self {
+        Self {
+            at_once: 1,
+            seconds: CompileOptions::DEFAULT_TIME.as_secs(),
+            memory_bytes: CompileOptions::DEFAULT_MEMORY,
+        }
+    }
+}
+
 /// What the command line and the environment say; it goes before the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -103,6 +128,7 @@ struct File {
     store: StoreSection,
     limits: Limits,
     ceilings: domain::limits::Limits,
+    compile: CompileLimits,
     egress: EgressSection,
 }
 
@@ -142,6 +168,7 @@ impl Default for File {
             store: StoreSection::default(),
             limits: Limits::default(),
             ceilings: domain::limits::Limits::default(),
+            compile: CompileLimits::default(),
             egress: EgressSection::default(),
         }
     }
@@ -177,6 +204,7 @@ impl Config {
                 Survive::PowerLoss => Durability::PowerLoss,
             },
             ceilings,
+            compile: file.compile,
             egress: EgressOptions {
                 allow: file.egress.allow,
                 extra_roots: file.egress.extra_roots,
@@ -205,7 +233,7 @@ impl File {
                 return Err(ConfigError::Invalid { path, problem });
             }
         };
-        match out_of_range(&file.limits, &file.ceilings(), file.drain_seconds) {
+        match out_of_range(&file) {
             Some((key, range)) => Err(ConfigError::OutOfRange { path, key, range }),
             None => Ok(file),
         }
@@ -213,11 +241,9 @@ impl File {
 }
 
 /// The first value that is out of its range, with the range.
-fn out_of_range(
-    limits: &Limits,
-    ceilings: &CallLimits,
-    drain_seconds: u64,
-) -> Option<(&'static str, &'static str)> {
+fn out_of_range(file: &File) -> Option<(&'static str, &'static str)> {
+    let (limits, compile) = (&file.limits, &file.compile);
+    let (ceilings, drain_seconds) = (file.ceilings(), file.drain_seconds);
     let rules = [
         (
             "limits.concurrent_calls",
@@ -259,6 +285,21 @@ fn out_of_range(
             "limits.plugin_body_bytes",
             (1 << 10..=256 << 20).contains(&limits.plugin_body_bytes),
             "1024 to 268435456 (256 MiB)",
+        ),
+        (
+            "compile.at_once",
+            (1..=64).contains(&compile.at_once),
+            "1 to 64",
+        ),
+        (
+            "compile.seconds",
+            (1..=3600).contains(&compile.seconds),
+            "1 to 3600",
+        ),
+        (
+            "compile.memory_bytes",
+            (64 << 20..=64 << 30).contains(&compile.memory_bytes),
+            "67108864 (64 MiB) to 68719476736 (64 GiB)",
         ),
         ("drain_seconds", drain_seconds <= 3600, "0 to 3600"),
     ];

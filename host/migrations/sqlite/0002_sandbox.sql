@@ -8,6 +8,7 @@ CREATE TABLE secret (
 ) STRICT, WITHOUT ROWID;
 
 -- What inspection found beside exports and imports: JSON text.
+ALTER TABLE plugin_version ADD COLUMN contract TEXT NOT NULL DEFAULT 'hookswitch:plugin@1.0.0';
 ALTER TABLE plugin_version ADD COLUMN tools TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE plugin_version ADD COLUMN resources TEXT NOT NULL DEFAULT 'null';
 ALTER TABLE plugin_version ADD COLUMN compile_ms INTEGER;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::app::engine_options;
 use crate::call::{Arrival, Decided, Received, Switch};
-use crate::config::Limits;
+use crate::config::{CompileLimits, Limits};
 use crate::domain::Json;
 use crate::domain::binding::{Selector, Settings};
 use crate::domain::decision::{Answer, Decision, Invocation, Outcome, Why};
@@ -120,6 +120,7 @@ impl Invoke {
         let runtime = Arc::new(Runtime::new(engine_options(
             &limits,
             CallLimits::CEILINGS,
+            CompileLimits::default(),
             folder.path(),
         ))?);
         let open = OpenStore::open(folder.path(), Durability::Process).await?;

@@ -1,5 +1,7 @@
 //! The command line: one file per command.
 
+mod compile;
+mod inspect;
 mod invoke;
 mod serve;
 
@@ -19,6 +21,8 @@ struct Arguments {
 enum Command {
     Serve(serve::Serve),
     Invoke(invoke::Invoke),
+    Inspect(inspect::Inspect),
+    Compile(compile::Compile),
 }
 
 /// Runs the command; what it returns is the process's exit code.
@@ -26,6 +30,8 @@ pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Invoke(invoke) => invoke.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Compile(compile) => compile.run(),
     };
     outcome.unwrap_or_else(|error| {
         explain(&error);

@@ -1,5 +1,6 @@
 //! Bindings: which plugin is asked about which events, and in which order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use super::event::{Facts, Kind};
 use super::grant::Granted;
 use super::id::{BindingId, PluginId, SourceId};
 use super::limits::Limits;
+use super::permission::Permission;
 use super::plugin::{Digest, Handlers, Name};
 
 /// What a binding applies to. A field that is absent matches anything.
@@ -93,6 +95,8 @@ pub struct Binding {
     pub plugin_id: PluginId,
     pub plugin: PluginVersion,
     pub exports: Handlers,
+    /// What the version's imports ask for.
+    pub permissions: BTreeSet<Permission>,
     pub selector: Selector,
     pub config: Arc<Settings>,
     pub on_failure: OnFailure,
@@ -147,6 +151,7 @@ mod tests {
                 digest: Digest::of(&n.to_le_bytes()),
             },
             exports: exports.iter().copied().collect(),
+            permissions: BTreeSet::new(),
             selector,
             config: Arc::default(),
             on_failure: OnFailure::default(),

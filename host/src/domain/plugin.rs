@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::id::PluginId;
+use super::inspection::Inspection;
 
 /// One of the interfaces a plugin can export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,17 +140,6 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// What a component turned out to be when it was inspected.
-#[derive(Debug, Clone)]
-pub struct Inspection {
-    pub digest: Digest,
-    /// In bytes.
-    pub size: u64,
-    pub exports: Handlers,
-    /// Every interface it imports, with version, sorted.
-    pub imports: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -65,6 +65,10 @@ pub fn router(services: Services) -> Router {
             "/api/v1/bindings/{id}",
             get(api::bindings::read).delete(api::bindings::delete),
         )
+        .route(
+            "/api/v1/bindings/{id}/activate",
+            post(api::bindings::activate),
+        )
         .route("/api/v1/secrets", get(api::secrets::list))
         .route(
             "/api/v1/secrets/{name}",

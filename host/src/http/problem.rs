@@ -3,6 +3,8 @@
 //!
 //! Faults of ours are logged here, once; what the caller did wrong is not logged.
 
+use std::collections::BTreeMap;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -29,6 +31,8 @@ pub(super) enum Code {
     RequestTimeout,
     NameTaken,
     InUse,
+    Changed,
+    ConfirmationRequired,
     TooMany,
     NotWasm,
     CoreModule,
@@ -36,6 +40,10 @@ pub(super) enum Code {
     InvalidComponent,
     NoKnownExport,
     UnsupportedImport,
+    WrongContractVersion,
+    NeedsTooMuch,
+    InvalidTools,
+    CompileLimit,
     NoAnswer,
     Overloaded,
     StoreUnavailable,
@@ -53,14 +61,22 @@ impl Code {
             | Self::TruncatedComponent
             | Self::InvalidComponent
             | Self::NoKnownExport
-            | Self::UnsupportedImport => StatusCode::UNPROCESSABLE_ENTITY,
+            | Self::UnsupportedImport
+            | Self::WrongContractVersion
+            | Self::NeedsTooMuch
+            | Self::InvalidTools
+            | Self::CompileLimit => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NotFound | Self::UnknownSource => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::NameTaken | Self::InUse | Self::TooMany => StatusCode::CONFLICT,
+            Self::NameTaken
+            | Self::InUse
+            | Self::Changed
+            | Self::ConfirmationRequired
+            | Self::TooMany => StatusCode::CONFLICT,
             Self::NoAnswer | Self::Overloaded | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -83,6 +99,8 @@ impl Code {
             Self::RequestTimeout => "The body did not arrive in time",
             Self::NameTaken => "The name is taken",
             Self::InUse => "Still in use",
+            Self::Changed => "Changed meanwhile",
+            Self::ConfirmationRequired => "A version that wants more needs to be confirmed",
             Self::TooMany => "There are as many as there can be",
             Self::NotWasm => "Not WebAssembly",
             Self::CoreModule => "A core module, not a component",
@@ -90,6 +108,10 @@ impl Code {
             Self::InvalidComponent => "Not a valid component",
             Self::NoKnownExport => "No handler is exported",
             Self::UnsupportedImport => "An import cannot be offered",
+            Self::WrongContractVersion => "Built against another version of the contract",
+            Self::NeedsTooMuch => "The component needs too much",
+            Self::InvalidTools => "The list of tools cannot be used",
+            Self::CompileLimit => "Compilation met a limit",
             Self::NoAnswer => "No answer to this question",
             Self::Overloaded => "Too much to do at this moment",
             Self::StoreUnavailable => "The store is unavailable",
@@ -104,6 +126,8 @@ pub(super) struct Problem {
     code: Code,
     detail: String,
     field: Option<String>,
+    /// A member of its own, for programs.
+    extra: Option<(&'static str, serde_json::Value)>,
 }
 
 impl Problem {
@@ -112,6 +136,7 @@ impl Problem {
             code,
             detail: detail.into(),
             field: None,
+            extra: None,
         }
     }
 
@@ -124,7 +149,14 @@ impl Problem {
             code,
             detail: detail.into(),
             field: Some(field.into()).filter(|f| !f.is_empty()),
+            extra: None,
         }
+    }
+
+    /// Adds what a program needs to go on.
+    pub(super) fn with(mut self, member: &'static str, value: serde_json::Value) -> Self {
+        self.extra = Some((member, value));
+        self
     }
 
     pub(super) fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -142,6 +174,8 @@ struct ProblemBody<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    #[serde(flatten)]
+    extra: BTreeMap<&'a str, &'a serde_json::Value>,
 }
 
 impl IntoResponse for Problem {
@@ -158,6 +192,7 @@ impl IntoResponse for Problem {
             code: self.code,
             detail: &self.detail,
             field: self.field.as_deref(),
+            extra: self.extra.iter().map(|(name, it)| (*name, it)).collect(),
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, body).into_response();
@@ -191,6 +226,7 @@ impl From<StoreError> for Problem {
         let detail = error.to_string();
         match error {
             StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
+            StoreError::Changed { .. } => Self::new(Code::Changed, detail),
             StoreError::InUse { .. } => Self::new(Code::InUse, detail),
             StoreError::NameTaken { .. } => Self::of_field(Code::NameTaken, "name", detail),
             StoreError::Database(_) | StoreError::Disk(_) | StoreError::Closing => {
@@ -248,7 +284,13 @@ impl From<Rejection> for Problem {
             }
             Rejection::NoKnownExport { .. } | Rejection::WrongHandler { .. } => Code::NoKnownExport,
             Rejection::UnsupportedImport { .. } => Code::UnsupportedImport,
+            Rejection::WrongVersion { .. } => Code::WrongContractVersion,
+            Rejection::NeedsTooMuch { .. } => Code::NeedsTooMuch,
+            Rejection::BadTools(_) => Code::InvalidTools,
+            Rejection::CompileLimit(_) => Code::CompileLimit,
             Rejection::Busy => Code::Overloaded,
+            // Logged where it happened.
+            Rejection::CompilerUnavailable => Code::Internal,
         };
         Self::new(code, rejection.to_string())
     }

@@ -12,6 +12,7 @@ use super::{Dialect, Reply, payload};
 use crate::domain::decision::{InvalidAnswer, StartAnswer, Target, ToolAnswer, TransferAnswer};
 use crate::domain::event::{Call, CallEvent, Kind, Matter, Question, Sip, Utterance};
 use crate::domain::id::EventId;
+use crate::domain::inspection::Tool;
 use crate::domain::{Json, is_object};
 use crate::json::{self, ReadError};
 
@@ -233,11 +234,7 @@ fn matter(payload: &mut Payload<'_>, payload_type: PayloadType) -> Result<Matter
 
 fn tool_name(name: Option<String>) -> Result<String, ReadError> {
     let name = payload::required(name, "toolName")?;
-    let mut bytes = name.bytes();
-    let first = bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if first && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    if Tool::is_name(&name) {
         Ok(name)
     } else {
         Err(ReadError::invalid(

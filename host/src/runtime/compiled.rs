@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -60,14 +61,27 @@ impl CompiledCache {
         }
     }
 
-    /// Keeps the compiled form of a component.
-    pub(super) fn store(&self, digest: &Digest, component: &Component) -> io::Result<()> {
-        let bytes = component
-            .serialize()
-            .map_err(|error| io::Error::other(format!("{error:#}")))?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&bytes)?;
-        file.persist(self.path(digest))?;
+    /// Files beside the compiled forms, for a compilation: they go when dropped.
+    pub(super) fn scratch(&self, bytes: &[u8]) -> io::Result<Scratch> {
+        let mut component = tempfile::NamedTempFile::new_in(&self.folder)?;
+        component.write_all(bytes)?;
+        component.flush()?;
+        Ok(Scratch {
+            component: component.into_temp_path(),
+            output: tempfile::NamedTempFile::new_in(&self.folder)?.into_temp_path(),
+        })
+    }
+
+    /// Puts what was compiled in its place.
+    pub(super) fn keep(&self, digest: &Digest, output: TempPath) -> io::Result<()> {
+        output.persist(self.path(digest))?;
         Ok(())
     }
+}
+
+/// A component and the place for its compiled form.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    pub(super) component: TempPath,
+    pub(super) output: TempPath,
 }

@@ -18,6 +18,7 @@ use wasmtime::{
 
 use super::admission::Admission;
 use super::capability::CallState;
+use super::compile::CompileOptions;
 use super::compiled::CompiledCache;
 use super::loaded::Loaded;
 use super::v1;
@@ -37,6 +38,7 @@ pub struct EngineOptions {
     pub loaded_plugins: u64,
     /// Where compiled forms are kept. Only the host may write there.
     pub compiled_dir: PathBuf,
+    pub compile: CompileOptions,
 }
 
 /// The engine could not be set up.
@@ -62,10 +64,22 @@ const CORE_INSTANCES_PER_CALL: u32 = 40;
 const MEMORIES_PER_CALL: u32 = 4;
 const TABLES_PER_CALL: u32 = 8;
 const TABLE_ELEMENTS: usize = 20_000;
+
+/// Components that may wait to be compiled; more are refused at once.
+const WAITING_TO_COMPILE: usize = 32;
 /// What of a slot stays mapped between calls: enough for an SDK guest's initial
 /// memory, so that the ordinary call neither faults nor returns pages.
 const MEMORY_KEPT_RESIDENT: usize = 2 << 20;
 const TABLE_KEPT_RESIDENT: usize = 16 << 10;
+
+/// What a component may be made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolLimits {
+    pub(super) memories: u32,
+    pub(super) memory_bytes: u64,
+    pub(super) tables: u32,
+    pub(super) table_elements: u64,
+}
 
 /// Runs plugins.
 pub struct Runtime {
@@ -73,8 +87,9 @@ pub struct Runtime {
     pub(super) linker: Linker<CallState>,
     pub(super) compiled: CompiledCache,
     pub(super) loaded: Cache<Digest, Arc<Loaded>>,
-    /// Compilation takes all the memory and time it wants, so it goes one by one.
+    /// Turns at the compiler, and places in front of it.
     pub(super) compiling: Arc<Semaphore>,
+    pub(super) waiting_to_compile: Arc<Semaphore>,
     /// Stands in front of the pool, where exhaustion would be an error.
     pub(super) admission: Admission,
     pub(super) options: EngineOptions,
@@ -105,7 +120,8 @@ impl Runtime {
             linker,
             compiled,
             loaded: Cache::new(options.loaded_plugins),
-            compiling: Arc::new(Semaphore::new(1)),
+            compiling: Arc::new(Semaphore::new(options.compile.at_once as usize)),
+            waiting_to_compile: Arc::new(Semaphore::new(WAITING_TO_COMPILE)),
             admission: Admission::new(
                 options.concurrent_calls,
                 options.calls_per_organization,
@@ -119,6 +135,16 @@ impl Runtime {
     /// The most a binding can ask for.
     pub fn ceilings(&self) -> &CallLimits {
         &self.options.ceilings
+    }
+
+    /// The largest component that the pool can hold.
+    pub(super) fn pool_limits(&self) -> PoolLimits {
+        PoolLimits {
+            memories: MEMORIES_PER_CALL,
+            memory_bytes: self.options.ceilings.memory_bytes,
+            tables: TABLES_PER_CALL,
+            table_elements: TABLE_ELEMENTS as u64,
+        }
     }
 
     /// What a call may use whose binding asks for this.
@@ -149,9 +175,16 @@ fn config(options: &EngineOptions) -> Config {
         .table_keep_resident(TABLE_KEPT_RESIDENT)
         // Needs Linux 6.7; `Auto` does without where it is older.
         .pagemap_scan(Enabled::Auto);
+    let mut config = codegen();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// All settings that shape compiled code: the same in the server and in the process
+/// that compiles for it, which has no pool.
+pub(super) fn codegen() -> Config {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
         // Handlers are synchronous functions: nothing of this is needed, and each
         // costs time at every call or is more for an attacker to try.
@@ -232,16 +265,39 @@ mod tests {
       (instance $caller (instantiate $caller (with "f" (func $callee "f"))))
       (export "go" (func $caller "go")))"#;
 
-    #[test]
-    fn a_component_of_several_with_a_memory_each_compiles() {
-        let options = EngineOptions {
+    fn options() -> EngineOptions {
+        EngineOptions {
             concurrent_calls: 1,
             calls_per_organization: 1,
             ceilings: CallLimits::CEILINGS,
             loaded_plugins: 1,
             compiled_dir: PathBuf::new(),
-        };
-        let engine = Engine::new(&config(&options)).unwrap();
+            compile: CompileOptions {
+                at_once: 1,
+                time: CompileOptions::DEFAULT_TIME,
+                memory_bytes: CompileOptions::DEFAULT_MEMORY,
+                program: PathBuf::new(),
+            },
+        }
+    }
+
+    fn compatibility(engine: &Engine) -> u64 {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[test]
+    fn the_server_runs_what_its_compiler_compiles() {
+        let server = Engine::new(&config(&options())).unwrap();
+        let compiler = Engine::new(&codegen()).unwrap();
+        assert_eq!(compatibility(&server), compatibility(&compiler));
+    }
+
+    #[test]
+    fn a_component_of_several_with_a_memory_each_compiles() {
+        let engine = Engine::new(&config(&options())).unwrap();
         let bytes = wat::parse_str(TWO_MEMORIES).unwrap();
         assert!(Component::from_binary(&engine, &bytes).is_ok());
     }

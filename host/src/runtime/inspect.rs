@@ -3,7 +3,10 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compile::CompileLimit;
+use super::engine::PoolLimits;
 use super::v1;
+use crate::domain::inspection::{Resources, Tool};
 
 /// Why bytes cannot be a plugin. Every message says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,16 +41,37 @@ pub enum Rejection {
         handler: &'static str,
         problem: String,
     },
+    #[error(
+        "the component is built against {found}, which this server does not know: build it against {package}",
+        package = v1::PACKAGE
+    )]
+    WrongVersion { found: String },
+    #[error(
+        "the component needs {needed} {what}, and a plugin may have {most}: build it from fewer modules"
+    )]
+    NeedsTooMuch {
+        what: &'static str,
+        needed: u64,
+        most: u64,
+    },
     #[error("the component cannot be started: {0}")]
     CannotStart(String),
-    #[error("no sandbox became free to try the component in: upload it again later")]
+    #[error("the list of the plugin's tools cannot be used: {0}")]
+    BadTools(String),
+    #[error(
+        "the component cannot be compiled within the operator's limits: {0}; make it smaller, or ask the operator"
+    )]
+    CompileLimit(CompileLimit),
+    #[error("too many components wait to be compiled or tried: upload it again later")]
     Busy,
     #[error("the compiler failed on this component")]
     CompilerFailed,
+    #[error("the compiler cannot be run; the operator's log says why")]
+    CompilerUnavailable,
 }
 
 /// Tells a component from everything else by its first eight bytes.
-pub(super) fn check_form(bytes: &[u8]) -> Result<(), Rejection> {
+pub fn check_form(bytes: &[u8]) -> Result<(), Rejection> {
     const MAGIC: &[u8] = b"\0asm";
     const MODULE: [u8; 4] = [1, 0, 0, 0];
     const COMPONENT: [u8; 4] = [0x0d, 0, 1, 0];
@@ -73,6 +97,100 @@ pub(super) fn not_compiled(error: &wasmtime::Error, size: usize) -> Rejection {
         return Rejection::Truncated(size);
     }
     Rejection::Invalid(problem)
+}
+
+/// An interface of the contract in a version that this host does not know.
+pub(super) fn check_contract(component: &Component, engine: &Engine) -> Result<(), Rejection> {
+    let (name, version) = v1::PACKAGE.split_once('@').unwrap_or((v1::PACKAGE, ""));
+    let exports = component.component_type();
+    let exports = exports.exports(engine).map(|(name, _)| name.to_owned());
+    let other = imports(component, engine)
+        .into_iter()
+        .chain(exports)
+        .filter(|interface| interface.split('/').next() == Some(name))
+        .find(|interface| interface.split('@').nth(1) != Some(version));
+    match other {
+        Some(found) => Err(Rejection::WrongVersion { found }),
+        None => Ok(()),
+    }
+}
+
+/// What the component takes before it runs. None if that depends on what it is
+/// linked with.
+pub(super) fn resources(component: &Component) -> Option<Resources> {
+    const PAGE: u64 = 64 << 10;
+    let required = component.resources_required()?;
+    Some(Resources {
+        memories: required.num_memories,
+        initial_memory_bytes: required.max_initial_memory_size.unwrap_or(0) * PAGE,
+        tables: required.num_tables,
+        initial_table_elements: required.max_initial_table_size.unwrap_or(0),
+    })
+}
+
+/// A component that fits no slot of the pool would fail at every call.
+pub(super) fn check_resources(
+    resources: Option<Resources>,
+    limits: &PoolLimits,
+) -> Result<(), Rejection> {
+    let Some(needed) = resources else {
+        return Ok(());
+    };
+    let rules = [
+        ("memories", needed.memories.into(), limits.memories.into()),
+        (
+            "bytes of initial memory",
+            needed.initial_memory_bytes,
+            limits.memory_bytes,
+        ),
+        ("tables", needed.tables.into(), limits.tables.into()),
+        (
+            "table elements",
+            needed.initial_table_elements,
+            limits.table_elements,
+        ),
+    ];
+    match rules.into_iter().find(|(_, needed, most)| needed > most) {
+        Some((what, needed, most)) => Err(Rejection::NeedsTooMuch { what, needed, most }),
+        None => Ok(()),
+    }
+}
+
+/// Checks what a plugin says about its tools.
+pub(super) fn check_tools(tools: &[Tool]) -> Result<(), Rejection> {
+    let bad = |problem| Err(Rejection::BadTools(problem));
+    if tools.len() > Tool::MAX {
+        return bad(format!(
+            "it has {}, at most {} can be",
+            tools.len(),
+            Tool::MAX
+        ));
+    }
+    for (at, tool) in tools.iter().enumerate() {
+        if !Tool::is_name(&tool.name) || tool.name.len() > Tool::MAX_NAME {
+            return bad(format!(
+                "the name of tool {at} must match ^[a-zA-Z_][a-zA-Z0-9_]*$ and have at most {} bytes",
+                Tool::MAX_NAME
+            ));
+        }
+        if tools[..at].iter().any(|before| before.name == tool.name) {
+            return bad(format!("{} is there twice", tool.name));
+        }
+        if tool.description.len() > Tool::MAX_DESCRIPTION {
+            return bad(format!(
+                "the description of {} has more than {} bytes",
+                tool.name,
+                Tool::MAX_DESCRIPTION
+            ));
+        }
+        if !crate::domain::is_object(&tool.input_schema) {
+            return bad(format!(
+                "the input-schema of {} must be a JSON object",
+                tool.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Finds the import that could not be linked, for the message.

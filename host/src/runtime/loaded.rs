@@ -12,10 +12,11 @@ use super::capability::recorder::Recorder;
 use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
-use super::{Runtime, v1};
+use super::{Runtime, compile, v1};
 use crate::domain::id::{EventId, OrganizationId};
+use crate::domain::inspection::{Inspection, Tool};
 use crate::domain::limits::Limits;
-use crate::domain::plugin::{Digest, Inspection};
+use crate::domain::plugin::Digest;
 use crate::domain::seed::Seed;
 
 /// How long a component may take to start when it is uploaded.
@@ -75,51 +76,77 @@ impl Runtime {
         let digest = Digest::of(&bytes);
         inspect::check_form(&bytes)?;
         let size = bytes.len() as u64;
-        let component = match self.compiled.load(&self.engine, &digest) {
-            Some(component) => component,
-            None => self.compile(digest, bytes).await?,
+        let (component, compile_ms) = match self.compiled.load(&self.engine, &digest) {
+            Some(component) => (component, None),
+            None => {
+                let started = std::time::Instant::now();
+                let component = self.compile(digest, bytes).await?;
+                (component, Some(compile::milliseconds(started)))
+            }
         };
+        inspect::check_contract(&component, &self.engine)?;
         let imports = inspect::imports(&component, &self.engine);
         let loaded = self.link(&component)?;
         let exports = loaded.exports.handlers();
         if exports.is_empty() {
             return Err(inspect::no_known_export(&component, &self.engine));
         }
-        self.probe(&loaded, organization).await?;
+        let resources = inspect::resources(&component);
+        inspect::check_resources(resources, &self.pool_limits())?;
+        let tools = self.probe(&loaded, organization).await?;
         self.loaded.insert(digest, Arc::new(loaded)).await;
         Ok(Inspection {
             digest,
             size,
+            contract: v1::PACKAGE.to_owned(),
             exports,
             imports,
+            tools,
+            resources,
+            compile_ms,
         })
     }
 
-    /// Compiles, one component at a time, and keeps the compiled form.
+    /// Compiles in a child process when it is its turn, and keeps the compiled form.
     ///
-    /// Compiling cannot be broken off. If the caller gives up, it goes on with its
-    /// turn in hand, and whoever asks next finds the compiled form.
+    /// If the caller gives up, it goes on with its turn in hand, and whoever asks
+    /// next finds the compiled form.
     async fn compile(&self, digest: Digest, bytes: Bytes) -> Result<Component, Rejection> {
+        let place = Arc::clone(&self.waiting_to_compile).try_acquire_owned();
+        let place = place.map_err(|_| Rejection::Busy)?;
+        // The semaphore is never closed; if it were, going on is still right.
         let turn = Arc::clone(&self.compiling).acquire_owned().await;
-        let (engine, cache) = (self.engine.clone(), self.compiled.clone());
-        let compile = move || {
-            // The semaphore is never closed; if it were, going on is still right.
-            let _turn = turn;
-            let component = Component::from_binary(&engine, &bytes)
-                .map_err(|error| inspect::not_compiled(&error, bytes.len()))?;
-            if let Err(error) = cache.store(&digest, &component) {
-                // It only costs the next start a compilation.
-                tracing::warn!(%digest, %error, "compiled form could not be kept");
-            }
-            Ok(component)
+        // Somebody may have wanted the same and been faster.
+        if let Some(component) = self.compiled.load(&self.engine, &digest) {
+            return Ok(component);
+        }
+        let (cache, options) = (self.compiled.clone(), self.options.compile.clone());
+        let compile = async move {
+            let _turn = (turn, place);
+            let unavailable = |error: std::io::Error| {
+                tracing::error!(%digest, %error, "the folder for compiled plugins cannot be written");
+                Rejection::CompilerUnavailable
+            };
+            let scratch = cache.scratch(&bytes).map_err(unavailable)?;
+            let (component, output) = (&scratch.component, &scratch.output);
+            compile::in_child(&options, component, output, bytes.len()).await?;
+            cache.keep(&digest, scratch.output).map_err(unavailable)
         };
-        let compiled = tokio::task::spawn_blocking(compile).await;
-        compiled.unwrap_or(Err(Rejection::CompilerFailed))
+        match tokio::spawn(compile).await {
+            Ok(compiled) => compiled?,
+            Err(_panicked) => return Err(Rejection::CompilerFailed),
+        }
+        let component = self.compiled.load(&self.engine, &digest);
+        component.ok_or(Rejection::CompilerFailed)
     }
 
-    /// Makes one instance, with nothing granted, to see that it starts and that its
-    /// handlers have the contract's types.
-    async fn probe(&self, loaded: &Loaded, organization: OrganizationId) -> Result<(), Rejection> {
+    /// Makes one instance, with nothing granted, to see that it starts, that its
+    /// handlers have the contract's types, and which tools it answers.
+    async fn probe(
+        &self,
+        loaded: &Loaded,
+        organization: OrganizationId,
+    ) -> Result<Vec<Tool>, Rejection> {
         let deadline = Instant::now() + PROBE;
         let context = Context {
             event_id: EventId::from(uuid::Uuid::nil()),
@@ -160,7 +187,21 @@ impl Runtime {
                     handler: handler.interface(),
                     problem,
                 }
-            })
+            })?;
+        let listed = timeout_at(deadline, loaded.exports.tools(&mut store, &instance)).await;
+        let tools = match listed {
+            Ok(Ok(tools)) => tools.map_err(Rejection::BadTools)?,
+            Ok(Err(error)) => {
+                let failure = invoke::failure(&error, &store.data().memory);
+                return Err(Rejection::BadTools(failure.message));
+            }
+            Err(_elapsed) => {
+                let problem = format!("it took more than {} seconds", PROBE.as_secs());
+                return Err(Rejection::BadTools(problem));
+            }
+        };
+        inspect::check_tools(&tools)?;
+        Ok(tools)
     }
 
     fn link(&self, component: &Component) -> Result<Loaded, Rejection> {

@@ -1,7 +1,8 @@
 //! The sandbox: components in, opinions out.
 //!
 //! [`engine`] configures Wasmtime once for the process, [`inspect`] decides at
-//! upload whether bytes are a plugin, [`compiled`] keeps compiled forms on disk,
+//! upload whether bytes are a plugin, [`compile`] compiles them in a child process,
+//! [`compiled`] keeps compiled forms on disk,
 //! [`loaded`] keeps plugins ready in memory, [`admission`] is the fair queue
 //! in front of the pool, and [`invoke`] makes one fresh
 //! instance for one call and takes it away again. What a guest may reach is in
@@ -13,6 +14,7 @@
 
 mod admission;
 pub mod capability;
+pub mod compile;
 pub mod compiled;
 pub mod engine;
 pub mod inspect;
@@ -21,6 +23,7 @@ pub mod limits;
 pub mod loaded;
 mod v1;
 
+pub use self::compile::CompileOptions;
 pub use self::engine::{EngineOptions, Runtime, StartError};
 pub use self::inspect::Rejection;
 pub use self::invoke::{Context, Grants, Input, Ran};

@@ -20,6 +20,7 @@ use crate::domain::decision::{
     StartAnswer, Target, ToolAnswer, TransferAnswer,
 };
 use crate::domain::event::{CallEvent, Matter, Question};
+use crate::domain::inspection::Tool;
 use crate::domain::plugin::{Handler, Handlers};
 
 mod bindings {
@@ -101,6 +102,21 @@ impl Exports {
         )
     }
 
+    /// The tools that the plugin says it answers; none without a handler for tools.
+    /// The outer error is a trap; the inner one a list that is no good.
+    pub(super) async fn tools(
+        &self,
+        store: &mut Store<CallState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Result<Vec<Tool>, String>> {
+        let Some(indices) = &self.tool else {
+            return Ok(Ok(Vec::new()));
+        };
+        let guest = indices.load(&mut *store, instance)?;
+        let listed = guest.call_tools(store).await?;
+        Ok(listed.into_iter().map(described).collect())
+    }
+
     pub(super) fn handlers(&self) -> Handlers {
         let found = [
             (Handler::Start, self.start.is_some()),
@@ -113,6 +129,16 @@ impl Exports {
             .filter_map(|(handler, there)| there.then_some(handler))
             .collect()
     }
+}
+
+fn described(tool: tool_handler::Tool) -> Result<Tool, String> {
+    let input_schema = RawValue::from_string(tool.input_schema)
+        .map_err(|error| format!("an input-schema is not valid JSON: {error}"))?;
+    Ok(Tool {
+        name: tool.name,
+        description: tool.description,
+        input_schema,
+    })
 }
 
 /// What the plugin said, or why what it said cannot stand.

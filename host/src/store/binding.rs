@@ -15,6 +15,8 @@ use crate::domain::event::Kind;
 use crate::domain::grant::Granted;
 use crate::domain::id::{BindingId, OrganizationId, PluginId, SourceId};
 use crate::domain::limits::Limits;
+use crate::domain::permission::Permission;
+use crate::domain::plugin::Name;
 
 /// A binding that is to be. Plugin, version and source must exist.
 #[derive(Debug, Clone)]
@@ -39,6 +41,7 @@ struct BindingRow {
     version: u32,
     digest: String,
     exports: String,
+    imports: String,
     source_id: Option<Uuid>,
     agent: Option<String>,
     kind: Option<String>,
@@ -71,6 +74,10 @@ impl BindingRow {
                     .map_err(|e| StoreError::corrupt("digest", e))?,
             },
             exports: row::parsed(&self.exports, "version.exports")?,
+            permissions: {
+                let imports: Vec<String> = row::parsed(&self.imports, "version.imports")?;
+                Permission::of_all(&imports)
+            },
             selector: Selector {
                 source: self.source_id.map(SourceId::from),
                 agent: self.agent,
@@ -87,8 +94,8 @@ impl BindingRow {
 }
 
 const BINDINGS: &str = "SELECT binding.id, binding.plugin_id, plugin.name AS plugin, \
-    binding.version, plugin_version.digest, plugin_version.exports, binding.source_id, \
-    binding.agent, binding.kind, binding.tool, binding.config, binding.on_failure, \
+    binding.version, plugin_version.digest, plugin_version.exports, plugin_version.imports, \
+    binding.source_id, binding.agent, binding.kind, binding.tool, binding.config, binding.on_failure, \
     binding.limits, binding.granted, binding.created_at FROM binding \
     JOIN plugin ON plugin.id = binding.plugin_id \
     JOIN plugin_version ON plugin_version.plugin_id = binding.plugin_id \
@@ -187,6 +194,57 @@ impl Store {
             .fetch_all(&self.readers)
             .await?;
         rows.into_iter().map(BindingRow::read).collect()
+    }
+
+    /// All bindings of one plugin.
+    pub async fn bindings_of(
+        &self,
+        organization: OrganizationId,
+        plugin: &Name,
+    ) -> Result<Vec<Binding>, StoreError> {
+        let statement = format!("{BINDINGS} AND plugin.name = ?2 ORDER BY binding.id LIMIT 1000");
+        let rows: Vec<BindingRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(organization.uuid())
+            .bind(plugin.as_str())
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(BindingRow::read).collect()
+    }
+
+    /// Has a binding run another version of its plugin, if it still runs the one
+    /// that the decision to do so was made about.
+    pub async fn activate(
+        &self,
+        organization: OrganizationId,
+        id: BindingId,
+        from: u32,
+        to: u32,
+    ) -> Result<Binding, StoreError> {
+        self.writer
+            .change(Durability::PowerLoss, move |connection| {
+                Box::pin(async move {
+                    let changed = sqlx::query(
+                        "UPDATE binding SET version = ?4 \
+                         WHERE id = ?1 AND organization_id = ?2 AND version = ?3",
+                    )
+                    .bind(id.uuid())
+                    .bind(organization.uuid())
+                    .bind(from)
+                    .bind(to)
+                    .execute(connection)
+                    .await?;
+                    if changed.rows_affected() == 0 {
+                        return Err(StoreError::Changed {
+                            what: "the binding",
+                            id: id.to_string(),
+                        });
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        self.setup_changed();
+        self.binding(organization, id).await
     }
 
     pub async fn delete_binding(

@@ -41,6 +41,8 @@ pub enum StoreError {
     Corrupt { what: &'static str, problem: String },
     #[error("there is a {what} of this name already")]
     NameTaken { what: &'static str },
+    #[error("{what} {id} was changed or deleted meanwhile: read it again")]
+    Changed { what: &'static str, id: String },
     #[error("{what} {id} is used by the binding {by}: delete or change that first")]
     InUse {
         what: &'static str,

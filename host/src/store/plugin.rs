@@ -10,7 +10,8 @@ use super::page::{Page, PageRequest};
 use super::row;
 use super::{Durability, Store, StoreError};
 use crate::domain::id::{OrganizationId, PluginId};
-use crate::domain::plugin::{Inspection, Name, Plugin, Version};
+use crate::domain::inspection::Inspection;
+use crate::domain::plugin::{Name, Plugin, Version};
 
 /// What an upload came to.
 #[derive(Debug, Clone)]
@@ -47,8 +48,12 @@ struct VersionRow {
     number: u32,
     digest: String,
     size: i64,
+    contract: String,
     exports: String,
     imports: String,
+    tools: String,
+    resources: String,
+    compile_ms: Option<i64>,
     created_at: i64,
 }
 
@@ -63,8 +68,12 @@ impl VersionRow {
                     .parse()
                     .map_err(|e| StoreError::corrupt("version.digest", e))?,
                 size: self.size.unsigned_abs(),
+                contract: self.contract,
                 exports: row::parsed(&self.exports, "version.exports")?,
                 imports: row::parsed(&self.imports, "version.imports")?,
+                tools: row::parsed(&self.tools, "version.tools")?,
+                resources: row::parsed(&self.resources, "version.resources")?,
+                compile_ms: self.compile_ms.map(i64::unsigned_abs),
             },
             created_at: row::timestamp(self.created_at, "version.created_at")?,
         })
@@ -75,8 +84,8 @@ const PLUGINS: &str = "SELECT plugin.id, plugin.name, \
     (SELECT max(number) FROM plugin_version WHERE plugin_id = plugin.id) AS latest_version, \
     plugin.created_at FROM plugin WHERE plugin.organization_id = ?1";
 
-const VERSIONS: &str =
-    "SELECT number, digest, size, exports, imports, created_at FROM plugin_version";
+const VERSIONS: &str = "SELECT number, digest, size, contract, exports, imports, tools, resources, \
+    compile_ms, created_at FROM plugin_version";
 
 impl Store {
     /// Stores a component as the next version of a plugin, which comes into being
@@ -207,16 +216,26 @@ async fn insert_version(
         .execute(&mut *connection)
         .await?;
     Ok(sqlx::query_as(
-        "INSERT INTO plugin_version (plugin_id, number, digest, size, exports, imports, created_at) \
-         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 \
+        "INSERT INTO plugin_version (plugin_id, number, digest, size, contract, exports, \
+         imports, tools, resources, compile_ms, created_at) \
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 \
          FROM plugin_version WHERE plugin_id = ?1 \
-         RETURNING number, digest, size, exports, imports, created_at",
+         RETURNING number, digest, size, contract, exports, imports, tools, resources, \
+         compile_ms, created_at",
     )
     .bind(plugin)
     .bind(&digest)
     .bind(i64::try_from(inspection.size).unwrap_or(i64::MAX))
+    .bind(&inspection.contract)
     .bind(row::written(&inspection.exports)?)
     .bind(row::written(&inspection.imports)?)
+    .bind(row::written(&inspection.tools)?)
+    .bind(row::written(&inspection.resources)?)
+    .bind(
+        inspection
+            .compile_ms
+            .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+    )
     .bind(now.as_millisecond())
     .fetch_one(connection)
     .await?)

@@ -15,11 +15,12 @@ use crate::domain::decision::OnFailure;
 use crate::domain::grant::Granted;
 use crate::domain::id::BindingId;
 use crate::domain::limits::Limits;
+use crate::domain::permission::Difference;
 use crate::domain::plugin::{Handler, Name, Version};
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::JsonBody;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::ingest::{self, Dialect};
 use crate::store::{NewBinding, StoreError};
 
@@ -156,6 +157,88 @@ impl CreateBinding {
             created_at: Timestamp::now(),
         })
     }
+}
+
+/// Which version a binding shall run from now on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Activate {
+    version: u32,
+    /// The permissions that this version has and the bound one had not, each of
+    /// them named.
+    #[serde(default)]
+    confirm: Vec<String>,
+}
+
+/// Activates a version. Calls in flight end with the version they began with.
+pub(in crate::http) async fn activate(
+    State(services): State<Services>,
+    caller: Caller,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<Activate>,
+) -> Result<Json<BindingBody>, Problem> {
+    let id = super::path_id(&id, "binding")?;
+    let binding = services.store.binding(caller.organization, id).await?;
+    let (_, versions) = services
+        .store
+        .plugin(caller.organization, &binding.plugin.name)
+        .await?;
+    let version = versions.iter().find(|it| it.number == body.version);
+    let version = version.ok_or_else(|| {
+        let problem = format!("{} has no version {}", binding.plugin.name, body.version);
+        Problem::invalid_field("version", problem)
+    })?;
+    check_handler(&binding.selector, version)?;
+    let wants = version.inspection.permissions();
+    let difference = Difference::between(&binding.permissions, &wants);
+    check_confirmed(&difference, &body.confirm)?;
+    let activated = services
+        .store
+        .activate(
+            caller.organization,
+            id,
+            binding.plugin.version,
+            body.version,
+        )
+        .await?;
+    Ok(Json(BindingBody::new(
+        activated,
+        services.switch.breakers(),
+    )))
+}
+
+/// Who lets a plugin do more must say so, permission by permission.
+fn check_confirmed(difference: &Difference, confirm: &[String]) -> Result<(), Problem> {
+    let added: Vec<_> = difference.added.iter().map(|it| it.name()).collect();
+    if let Some(unknown) = confirm.iter().find(|name| !added.contains(&name.as_str())) {
+        let problem = format!(
+            "{unknown:?} is nothing that this version wants more; it wants {}",
+            if added.is_empty() {
+                "nothing more".to_owned()
+            } else {
+                added.join(", ")
+            }
+        );
+        return Err(Problem::invalid_field("confirm", problem));
+    }
+    if added.iter().all(|name| confirm.iter().any(|it| it == name)) {
+        return Ok(());
+    }
+    let explained: Vec<_> = difference
+        .added
+        .iter()
+        .map(|it| format!("{} ({})", it.name(), it.description()))
+        .collect();
+    let detail = format!(
+        "this version wants more than the bound one: {}; to let it, send \"confirm\": {}",
+        explained.join("; "),
+        serde_json::Value::from(added.clone())
+    );
+    let difference = serde_json::json!(difference);
+    Err(
+        Problem::of_field(Code::ConfirmationRequired, "confirm", detail)
+            .with("difference", difference),
+    )
 }
 
 fn check_selector(selector: &Selector) -> Result<(), Problem> {

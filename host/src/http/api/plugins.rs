@@ -9,8 +9,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{PageBody, Paging, Time};
+use crate::domain::id::BindingId;
 use crate::domain::id::PluginId;
-use crate::domain::plugin::{Digest, Handler, Name, Plugin, Version};
+use crate::domain::inspection::Report;
+use crate::domain::permission::Difference;
+use crate::domain::plugin::{Name, Plugin, Version};
 use crate::http::auth::Caller;
 use crate::http::problem::{Code, Problem};
 use crate::http::{Services, body};
@@ -29,11 +32,12 @@ pub(in crate::http) struct PluginBody {
 pub(in crate::http) struct VersionBody {
     plugin: Name,
     version: u32,
-    digest: Digest,
-    size: u64,
-    exports: Vec<Handler>,
-    imports: Vec<String>,
+    #[serde(flatten)]
+    report: Report,
     created_at: Time,
+    /// Bindings that would run it only after a confirmation; of an upload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differences: Vec<BindingDifference>,
 }
 
 impl From<Plugin> for PluginBody {
@@ -52,13 +56,41 @@ impl From<Version> for VersionBody {
         Self {
             plugin: version.plugin,
             version: version.number,
-            digest: version.inspection.digest,
-            size: version.inspection.size,
-            exports: version.inspection.exports.into_iter().collect(),
-            imports: version.inspection.imports,
+            report: version.inspection.into(),
             created_at: Time(version.created_at),
+            differences: Vec::new(),
         }
     }
+}
+
+/// What a version wants more, or no more, than the one that a binding runs.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct BindingDifference {
+    binding: BindingId,
+    version: u32,
+    #[serde(flatten)]
+    difference: Difference,
+}
+
+/// The bindings of the plugin for which the version is a difference.
+async fn differences(
+    services: &Services,
+    caller: Caller,
+    version: &Version,
+) -> Result<Vec<BindingDifference>, Problem> {
+    let wants = version.inspection.permissions();
+    let bindings = services
+        .store
+        .bindings_of(caller.organization, &version.plugin)
+        .await?;
+    let differences = bindings.into_iter().map(|binding| BindingDifference {
+        difference: Difference::between(&binding.permissions, &wants),
+        binding: binding.id,
+        version: binding.plugin.version,
+    });
+    Ok(differences
+        .filter(|it| !(it.difference.added.is_empty() && it.difference.removed.is_empty()))
+        .collect())
 }
 
 /// Takes a component. It is inspected before anything is written.
@@ -97,10 +129,16 @@ pub(in crate::http) async fn upload(
             Timestamp::now(),
         )
         .await?;
-    Ok(match uploaded {
-        Uploaded::New(version) => (StatusCode::CREATED, Json(version.into())),
-        Uploaded::Known(version) => (StatusCode::OK, Json(version.into())),
-    })
+    let (status, version) = match uploaded {
+        Uploaded::New(version) => (StatusCode::CREATED, version),
+        Uploaded::Known(version) => (StatusCode::OK, version),
+    };
+    let differences = differences(&services, caller, &version).await?;
+    let body = VersionBody {
+        differences,
+        ..version.into()
+    };
+    Ok((status, Json(body)))
 }
 
 pub(in crate::http) async fn list(
