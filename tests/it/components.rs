@@ -84,3 +84,43 @@ pub(crate) fn compiled_code() -> Vec<u8> {
     code.resize(4096, 0);
     code
 }
+
+/// A handler of a contract that is yet to come.
+pub(crate) fn built_against_another_version() -> Vec<u8> {
+    wat(r#"(component
+        (core module $module (func (export "run")))
+        (core instance $instance (instantiate $module))
+        (func $run (canon lift (core func $instance "run")))
+        (instance $handler (export "on-start" (func $run)))
+        (export "hookswitch:plugin/start-handler@2.0.0" (instance $handler)))"#)
+}
+
+/// A component of more memories than a sandbox has.
+pub(crate) fn needs_many_memories() -> Vec<u8> {
+    let memories = "(memory 1)".repeat(20);
+    wat(&format!(
+        r#"(component
+        (core module $module {memories} (func (export "run")))
+        (core instance $instance (instantiate $module))
+        (func $run (canon lift (core func $instance "run")))
+        (instance $handler (export "on-start" (func $run)))
+        (export "hookswitch:plugin/start-handler@1.0.0" (instance $handler)))"#
+    ))
+}
+
+/// A component that takes the compiler some seconds and some hundred megabytes.
+pub(crate) fn slow_to_compile() -> Vec<u8> {
+    const FUNCTIONS: usize = 20_000;
+    // What could be folded together would cost nothing.
+    let step = "local.get 0 i32.mul local.get 0 i32.rotl ".repeat(15);
+    let function = format!("(func (param i32) (result i32) local.get 0 {step})");
+    let functions = function.repeat(FUNCTIONS);
+    wat(&format!(
+        r#"(component
+        (core module $module {functions} (func (export "run")))
+        (core instance $instance (instantiate $module))
+        (func $run (canon lift (core func $instance "run")))
+        (instance $handler (export "on-start" (func $run)))
+        (export "hookswitch:plugin/start-handler@1.0.0" (instance $handler)))"#
+    ))
+}

@@ -110,10 +110,7 @@ impl Launch {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             token: self.token.clone().unwrap_or_default(),
-            http: reqwest::Client::builder()
-                .timeout(Duration::from_mins(1))
-                .build()
-                .expect("an HTTP client"),
+            http: http_client(),
             launch: self,
             printed,
             errors,
@@ -258,6 +255,16 @@ impl Drop for Server {
             eprintln!("── what the server logged ──\n{}", self.log());
         }
     }
+}
+
+fn http_client() -> reqwest::Client {
+    // Cargo builds the client as the host needs it: without a provider of its own.
+    let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+    let _ = provider.install_default();
+    reqwest::Client::builder()
+        .timeout(Duration::from_mins(2))
+        .build()
+        .expect("an HTTP client")
 }
 
 fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {

@@ -285,7 +285,7 @@ impl From<Rejection> for Problem {
             Rejection::NoKnownExport { .. } | Rejection::WrongHandler { .. } => Code::NoKnownExport,
             Rejection::UnsupportedImport { .. } => Code::UnsupportedImport,
             Rejection::WrongVersion { .. } => Code::WrongContractVersion,
-            Rejection::NeedsTooMuch { .. } => Code::NeedsTooMuch,
+            Rejection::NeedsTooMuch(_) => Code::NeedsTooMuch,
             Rejection::BadTools(_) => Code::InvalidTools,
             Rejection::CompileLimit(_) => Code::CompileLimit,
             Rejection::Busy => Code::Overloaded,

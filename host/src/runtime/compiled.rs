@@ -40,25 +40,33 @@ impl CompiledCache {
         self.folder.join(format!("{}.cwasm", digest.hex()))
     }
 
-    /// The component, if its compiled form is there. One that cannot be loaded is
-    /// removed and counts as absent: compiling again mends it.
-    #[allow(unsafe_code)]
+    /// The component, if its compiled form is there. One that cannot be loaded
+    /// counts as absent: compiling again mends it.
     pub(super) fn load(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
-        let path = self.path(digest);
-        if !path.exists() {
+        if !self.path(digest).exists() {
             return None;
         }
-        // SAFETY: the file was written by `store` below, in a folder that only this
-        // process's user may write to, from what the same engine settings compiled
-        // (they are part of the path, and Wasmtime checks them again).
-        match unsafe { Component::deserialize_file(engine, &path) } {
+        match self.try_load(engine, digest) {
             Ok(component) => Some(component),
             Err(error) => {
                 tracing::warn!(%digest, error = format!("{error:#}"), "compiled form is unusable, compiling again");
-                let _ = fs::remove_file(&path);
                 None
             }
         }
+    }
+
+    /// The component from its compiled form, which is removed if it is no good.
+    #[allow(unsafe_code)]
+    pub(super) fn try_load(&self, engine: &Engine, digest: &Digest) -> wasmtime::Result<Component> {
+        let path = self.path(digest);
+        // SAFETY: the file was put there by `keep` below, in a folder that only this
+        // process's user may write to, from what the same engine settings compiled
+        // (they are part of the path, and Wasmtime checks them again).
+        let loaded = unsafe { Component::deserialize_file(engine, &path) };
+        if loaded.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        loaded
     }
 
     /// Files beside the compiled forms, for a compilation: they go when dropped.

@@ -72,15 +72,6 @@ const WAITING_TO_COMPILE: usize = 32;
 const MEMORY_KEPT_RESIDENT: usize = 2 << 20;
 const TABLE_KEPT_RESIDENT: usize = 16 << 10;
 
-/// What a component may be made of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PoolLimits {
-    pub(super) memories: u32,
-    pub(super) memory_bytes: u64,
-    pub(super) tables: u32,
-    pub(super) table_elements: u64,
-}
-
 /// Runs plugins.
 pub struct Runtime {
     pub(super) engine: Engine,
@@ -135,16 +126,6 @@ impl Runtime {
     /// The most a binding can ask for.
     pub fn ceilings(&self) -> &CallLimits {
         &self.options.ceilings
-    }
-
-    /// The largest component that the pool can hold.
-    pub(super) fn pool_limits(&self) -> PoolLimits {
-        PoolLimits {
-            memories: MEMORIES_PER_CALL,
-            memory_bytes: self.options.ceilings.memory_bytes,
-            tables: TABLES_PER_CALL,
-            table_elements: TABLE_ELEMENTS as u64,
-        }
     }
 
     /// What a call may use whose binding asks for this.

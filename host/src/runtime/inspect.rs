@@ -4,7 +4,6 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::compile::CompileLimit;
-use super::engine::PoolLimits;
 use super::v1;
 use crate::domain::inspection::{Resources, Tool};
 
@@ -46,14 +45,8 @@ pub enum Rejection {
         package = v1::PACKAGE
     )]
     WrongVersion { found: String },
-    #[error(
-        "the component needs {needed} {what}, and a plugin may have {most}: build it from fewer modules"
-    )]
-    NeedsTooMuch {
-        what: &'static str,
-        needed: u64,
-        most: u64,
-    },
+    #[error("the component fits no sandbox: {0}; build it from fewer or smaller modules")]
+    NeedsTooMuch(String),
     #[error("the component cannot be started: {0}")]
     CannotStart(String),
     #[error("the list of the plugin's tools cannot be used: {0}")]
@@ -126,34 +119,6 @@ pub(super) fn resources(component: &Component) -> Option<Resources> {
         tables: required.num_tables,
         initial_table_elements: required.max_initial_table_size.unwrap_or(0),
     })
-}
-
-/// A component that fits no slot of the pool would fail at every call.
-pub(super) fn check_resources(
-    resources: Option<Resources>,
-    limits: &PoolLimits,
-) -> Result<(), Rejection> {
-    let Some(needed) = resources else {
-        return Ok(());
-    };
-    let rules = [
-        ("memories", needed.memories.into(), limits.memories.into()),
-        (
-            "bytes of initial memory",
-            needed.initial_memory_bytes,
-            limits.memory_bytes,
-        ),
-        ("tables", needed.tables.into(), limits.tables.into()),
-        (
-            "table elements",
-            needed.initial_table_elements,
-            limits.table_elements,
-        ),
-    ];
-    match rules.into_iter().find(|(_, needed, most)| needed > most) {
-        Some((what, needed, most)) => Err(Rejection::NeedsTooMuch { what, needed, most }),
-        None => Ok(()),
-    }
 }
 
 /// Checks what a plugin says about its tools.

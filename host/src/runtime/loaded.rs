@@ -92,7 +92,6 @@ impl Runtime {
             return Err(inspect::no_known_export(&component, &self.engine));
         }
         let resources = inspect::resources(&component);
-        inspect::check_resources(resources, &self.pool_limits())?;
         let tools = self.probe(&loaded, organization).await?;
         self.loaded.insert(digest, Arc::new(loaded)).await;
         Ok(Inspection {
@@ -136,8 +135,10 @@ impl Runtime {
             Ok(compiled) => compiled?,
             Err(_panicked) => return Err(Rejection::CompilerFailed),
         }
-        let component = self.compiled.load(&self.engine, &digest);
-        component.ok_or(Rejection::CompilerFailed)
+        // It was compiled without a pool; the engine finds out here whether it fits.
+        self.compiled
+            .try_load(&self.engine, &digest)
+            .map_err(|error| Rejection::NeedsTooMuch(format!("{error:#}")))
     }
 
     /// Makes one instance, with nothing granted, to see that it starts, that its
