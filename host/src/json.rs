@@ -2,10 +2,12 @@
 //!
 //! Used where text comes in: by the dialects (`ingest`) and the API (`http`).
 
+use std::collections::BTreeMap;
+
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 
 /// A document that cannot be read. Fields are paths such as `sip.fromUser`; the
 /// empty path is the document itself.
@@ -73,68 +75,80 @@ fn located<'a, T: Deserialize<'a>>(text: &'a str, prefix: &str) -> Result<T, Rea
     serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(ReadError::NotJson)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = join(prefix, &plain(error.path()));
+        let path = join(prefix, &plain(error.path().iter()));
         let message = without_position(&error.into_inner());
-        let (path, message) = match message
-            .strip_prefix(WITHIN)
-            .and_then(|m| m.split_once(WITHIN))
-        {
-            Some((within, message)) => (join(&path, within), message.to_owned()),
-            None => (path, message),
-        };
-        if let Some(field) = quoted(&message, "missing field ") {
+        let (path, message) = unmark(path, &message);
+        // Of an unknown field the path is known; of these two it ends before the name.
+        if let Some(field) = quoted(message, "missing field ") {
             return ReadError::missing(join(&path, field));
         }
-        match quoted(&message, "unknown field ") {
-            Some(field) if !path.ends_with(field) => {
-                ReadError::invalid(join(&path, field), message)
-            }
-            _ => ReadError::invalid(path, message),
+        match quoted(message, "duplicate field ") {
+            Some(field) => ReadError::invalid(join(&path, field), message),
+            None => ReadError::invalid(path, message),
         }
     })
 }
 
-/// A path without serde's marks for "here" and "unknown".
-fn plain(path: &serde_path_to_error::Path) -> String {
-    match path.to_string() {
-        path if path == "." || path == "?" => String::new(),
-        path => path,
-    }
+/// A path as people write it.
+fn plain<'a>(segments: impl Iterator<Item = &'a Segment>) -> String {
+    segments.fold(String::new(), |path, segment| match segment {
+        Segment::Seq { index } => join(&path, &format!("[{index}]")),
+        Segment::Map { key: name } | Segment::Enum { variant: name } => join(&path, name),
+        Segment::Unknown => path,
+    })
 }
 
-/// Stands around a path inside an error's text. serde's own tagged enums buffer
-/// their content and lose the path in it; an error can carry nothing but text.
-const WITHIN: char = '\u{1}';
+/// Begins an error's text that carries a path: an error can carry nothing but text,
+/// and what `tagged` reads, serde's tracking of paths does not see.
+const MARK: char = '\u{1}';
+
+/// Puts a path into an error's text. With its length, because the path may be of
+/// names that somebody sent, and so have any character in it.
+fn marked(path: &str, message: impl std::fmt::Display) -> String {
+    format!("{MARK}{}{MARK}{path}{message}", path.len())
+}
+
+/// Takes the paths out of an error's text, from the outermost to the innermost.
+fn unmark(mut path: String, mut message: &str) -> (String, &str) {
+    while let Some((within, rest)) = message
+        .strip_prefix(MARK)
+        .and_then(|rest| rest.split_once(MARK))
+        .and_then(|(length, rest)| rest.split_at_checked(length.parse().ok()?))
+    {
+        path = join(&path, within);
+        message = rest;
+    }
+    (path, message)
+}
 
 /// Reads an enum whose variant is named by the field `tag` beside the variant's own
-/// fields. `T` itself reads the variant's name as a key (serde's ordinary form).
+/// fields. `T` itself reads the variant's name as a key (serde's ordinary form), and
+/// does not contain itself: the limit on nesting begins anew in it.
+///
+/// serde's own tagged enums lose the path of an error, and what they buffer cannot
+/// keep JSON as it was written; this keeps both.
 pub fn tagged<'de, D, T>(deserializer: D, tag: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let mut fields = Map::<String, Value>::deserialize(deserializer)?;
-    let name = match fields.remove(tag) {
-        Some(Value::String(name)) => name,
-        Some(_) => {
-            return Err(D::Error::custom(format!(
-                "{WITHIN}{tag}{WITHIN}must be a string"
-            )));
-        }
-        None => return Err(D::Error::missing_field(tag)),
+    let mut fields = BTreeMap::<String, Box<RawValue>>::deserialize(deserializer)?;
+    let Some(name) = fields.remove(tag) else {
+        return Err(D::Error::missing_field(tag));
     };
-    let variant = Value::Object(Map::from_iter([(name.clone(), Value::Object(fields))]));
-    serde_path_to_error::deserialize(variant).map_err(|error| {
-        let path = plain(error.path());
-        let message = error.inner();
-        if message.to_string().starts_with("unknown variant") {
-            return D::Error::custom(format!("{WITHIN}{tag}{WITHIN}{message}"));
+    let name: String = serde_json::from_str(name.get())
+        .map_err(|_| D::Error::custom(marked(tag, "must be a string")))?;
+    let variant = serde_json::to_string(&BTreeMap::from([(&name, fields)]));
+    let variant = variant.map_err(D::Error::custom)?;
+    let mut reader = serde_json::Deserializer::from_str(&variant);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let message = without_position(error.inner());
+        if message.starts_with("unknown variant") {
+            return D::Error::custom(marked(tag, message));
         }
-        let within = path
-            .strip_prefix(&name)
-            .unwrap_or(&path)
-            .trim_start_matches('.');
-        D::Error::custom(format!("{WITHIN}{within}{WITHIN}{message}"))
+        // The first is the variant, which nobody wrote as a key.
+        let path = plain(error.path().iter().skip(1));
+        D::Error::custom(marked(&path, message))
     })
 }
 
@@ -231,10 +245,62 @@ mod tests {
                 r#"{"shape":{"is":"group","members":[{"size":1},{}]}}"#,
                 "missing shape.members[1].size",
             ),
+            (
+                r#"{"shape":{"is":"group","members":[],"shape":1}}"#,
+                "invalid shape.shape",
+            ),
+            (
+                r#"{"shape":{"is":"nothing","\u0001radius\u0001":1}}"#,
+                "invalid shape.\u{1}radius\u{1}",
+            ),
             (r#"{"shape":"circle"}"#, "invalid shape"),
         ] {
             assert_eq!(named(object::<Drawing>(text)), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn a_fault_in_a_tagged_enum_within_another_is_named() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[allow(dead_code)]
+        enum Page {
+            Of { drawings: Vec<Drawing> },
+        }
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)]
+        struct Book {
+            #[serde(deserialize_with = "page")]
+            page: Page,
+        }
+        fn page<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Page, D::Error> {
+            tagged(deserializer, "is")
+        }
+        let text = r#"{"page":{"is":"of","drawings":[{"shape":{"is":"circle","radius":-1}}]}}"#;
+        let Err(ReadError::InvalidField { field, problem }) = object::<Book>(text) else {
+            panic!("{text} was taken");
+        };
+        assert_eq!(field, "page.drawings[0].shape.radius");
+        assert_eq!(problem, "invalid value: integer `-1`, expected u8");
+    }
+
+    #[test]
+    fn json_in_a_tagged_enum_stays_as_it_was_written() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Holder {
+            Of { raw: Box<RawValue> },
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(transparent)]
+        struct Tagged(#[serde(deserialize_with = "holder")] Holder);
+        fn holder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Holder, D::Error> {
+            tagged(deserializer, "is")
+        }
+        let written = r#"{ "z":123456789012345678901, "a":2.50, "m":1e400 }"#;
+        let text = format!(r#"{{"raw":{written},"is":"of"}}"#);
+        let Tagged(Holder::Of { raw }) = object(&text).unwrap();
+        assert_eq!(raw.get(), written);
     }
 
     fn named<T: std::fmt::Debug>(result: Result<T, ReadError>) -> String {
@@ -264,6 +330,13 @@ mod tests {
                 r#"{"name":"x","inner":[{"size":1,"colour":2}]}"#,
                 "invalid inner[0].colour",
             ),
+            (r#"{"name":"x","name":"y"}"#, "invalid name"),
+            (
+                r#"{"name":"x","inner":[{"size":1,"size":2}]}"#,
+                "invalid inner[0].size",
+            ),
+            (r#"{"name":"x","a`b.c":1}"#, "invalid a`b.c"),
+            (r#"{"name":"x","?":1}"#, "invalid ?"),
             (r#"{"name":1"#, "not json"),
             (r#"{"name":"x"} {}"#, "not json"),
             (r#"["x"]"#, "invalid "),

@@ -187,8 +187,8 @@ pub enum EventAnswer {
 }
 
 /// What becomes of a notice whose handler failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
 pub enum EventVerdict {
     Unchanged {},
     Drop {},

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Reason, StartAnswer, Target, ToolAnswer, TransferAnswer};
+use super::{EventVerdict, Reason, StartAnswer, Target, ToolAnswer, TransferAnswer};
 use crate::domain::{Json, is_object};
 use crate::json;
 
@@ -37,6 +37,13 @@ enum Tool {
     Unavailable {},
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Event {
+    Unchanged {},
+    Drop {},
+}
+
 impl<'de> Deserialize<'de> for StartAnswer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match json::tagged(deserializer, "decision")? {
@@ -68,6 +75,15 @@ impl<'de> Deserialize<'de> for ToolAnswer {
         Ok(match json::tagged(deserializer, "decision")? {
             Tool::Answer { result } => Self::Answer { result },
             Tool::Unavailable {} => Self::Unavailable {},
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for EventVerdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match json::tagged(deserializer, "decision")? {
+            Event::Unchanged {} => Self::Unchanged {},
+            Event::Drop {} => Self::Drop {},
         })
     }
 }
