@@ -5,6 +5,8 @@
 //! `type` is missing, `args` stands for `arguments`, and unknown types and fields
 //! are no error.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -320,7 +322,7 @@ struct TransferReply<'a> {
     mode: &'a str,
     endpoint_destination: &'a str,
     #[serde(flatten)]
-    options: serde_json::Map<String, serde_json::Value>,
+    options: BTreeMap<String, Json>,
 }
 
 fn body(reply: &impl Serialize) -> Result<Reply, InvalidAnswer> {
@@ -335,7 +337,7 @@ fn body(reply: &impl Serialize) -> Result<Reply, InvalidAnswer> {
 /// What only the answer itself may say wins over the options.
 fn transfer_reply(mode: &str, target: &Target) -> Result<Reply, InvalidAnswer> {
     let mut options = match &target.options {
-        None => serde_json::Map::new(),
+        None => BTreeMap::new(),
         Some(options) => serde_json::from_str(options.get())
             .map_err(|_| InvalidAnswer::NotAnObject("options"))?,
     };

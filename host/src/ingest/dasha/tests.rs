@@ -196,6 +196,25 @@ fn options_cannot_change_where_a_call_goes() {
     assert_eq!(reply, wanted);
 }
 
+#[test]
+fn options_are_sent_as_they_were_written() {
+    let options = r#"{"delay":1.50,"id":123456789012345678901}"#;
+    let target = Target {
+        destination: "+14155550100".to_owned().try_into().unwrap(),
+        options: Some(RawValue::from_string(options.to_owned()).unwrap()),
+    };
+    let Ok(Reply::Body(reply)) = Dasha.transfer(&TransferAnswer::Cold { target }) else {
+        panic!("a reply");
+    };
+    assert_eq!(
+        reply.get(),
+        format!(
+            r#"{{"type":"cold","endpointDestination":"+14155550100",{}"#,
+            &options[1..]
+        )
+    );
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,200}") {
