@@ -1,0 +1,144 @@
+//! Payloads of a platform, and the replies to it: a target for each dialect.
+//!
+//! What holds for every dialect is here; what only one promises is in a file named
+//! like it. [`replies`] is also asked by `answers`.
+
+mod dasha;
+pub(crate) mod replies;
+
+use hookswitch::domain::Json;
+use hookswitch::domain::event::{CallEvent, Kind, Matter, Question};
+use hookswitch::domain::id::EventId;
+use hookswitch::ingest::{self, Dialect};
+use hookswitch::json;
+use uuid::Uuid;
+
+use crate::read_error;
+
+/// Longest id, name or state, in bytes, as the dialects promise it to the store.
+const MAX_WORD_BYTES: usize = 256;
+
+/// Checks what the dialect of that name makes of a body.
+pub fn check(dialect: &str, data: &[u8]) {
+    let dialect = ingest::dialect(dialect).expect("the dialect is registered");
+    let text = match json::text(data) {
+        Ok(text) => text,
+        Err(error) => return not_text(data, &error),
+    };
+    match dialect.parse(text) {
+        Err(error) => read_error::check(text, "", &error),
+        Ok(event) => {
+            sound(dialect, text, &event);
+            tolerant(dialect, text, &event);
+            if let Some(payload) = rendered(dialect, &event) {
+                let again = dialect.parse(&payload);
+                let again = again.unwrap_or_else(|error| panic!("{payload}: {error}"));
+                assert_eq!(shown(&again), shown(&event), "read back from {payload}");
+            }
+            replies::to(dialect, &event);
+        }
+    }
+}
+
+fn not_text(data: &[u8], error: &json::ReadError) {
+    let json::ReadError::NotUtf8 { offset } = *error else {
+        panic!("bytes that are no text: {error}");
+    };
+    assert!(std::str::from_utf8(&data[..offset]).is_ok());
+    assert!(std::str::from_utf8(data).is_err());
+}
+
+/// What `call`, `store` and plugins rely on.
+fn sound(dialect: &dyn Dialect, text: &str, event: &CallEvent) {
+    let CallEvent {
+        call,
+        matter,
+        platform_type,
+    } = event;
+    assert_eq!(call.platform, dialect.name());
+    for word in [
+        &call.org_id,
+        &call.agent_id,
+        &call.call_id,
+        &call.status,
+        platform_type,
+    ] {
+        assert!(word.len() <= MAX_WORD_BYTES, "{word:?} is long");
+    }
+    assert!(!platform_type.is_empty(), "an event has a type");
+
+    let kind = event.kind();
+    assert!(Kind::parse(kind.as_str()).is_ok(), "{kind} is a kind");
+    assert_eq!(kind.is_question(), matches!(matter, Matter::Question(_)));
+    if kind.is_question() {
+        assert!(!call.call_id.is_empty() && !call.agent_id.is_empty());
+    }
+    kept(text, &call.call_data);
+    kept(text, &call.agent_data);
+    if let Matter::Question(question) = matter {
+        match question {
+            Question::Start { agent_config } => kept(text, agent_config),
+            Question::Transfer { .. } => {}
+            Question::Tool { name, arguments } => {
+                let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                assert!(!name.is_empty() && name.chars().all(plain), "{name:?}");
+                kept(text, arguments);
+            }
+        }
+    }
+}
+
+/// A part that passes through is an object, byte for byte as it was received.
+fn kept(text: &str, part: &Json) {
+    let part = part.get();
+    assert!(part.starts_with('{') && part.ends_with('}'), "{part}");
+    assert!(part == "{}" || text.contains(part), "{part} was changed");
+}
+
+/// Fields that nobody knows and white space change nothing.
+fn tolerant(dialect: &dyn Dialect, text: &str, event: &CallEvent) {
+    let (before, fields) = text.split_once('{').expect("a payload is an object");
+    let comma = if fields.trim_start().starts_with('}') {
+        ""
+    } else {
+        ","
+    };
+    let more = format!("\n{before}{{\"\\u2603 nobody knows\":[{{}}]{comma}\t{fields} ");
+    let again = dialect.parse(&more);
+    let again = again.unwrap_or_else(|error| panic!("{more}: {error}"));
+    assert_eq!(shown(&again), shown(event), "with a field more: {more}");
+}
+
+/// A payload that says the same, where we know how the platform writes it.
+fn rendered(dialect: &dyn Dialect, event: &CallEvent) -> Option<String> {
+    match dialect.name() {
+        "dasha" => Some(dasha::payload(event)),
+        _ => None,
+    }
+}
+
+/// Events have no equality, since raw JSON has none; their whole text has.
+fn shown(event: &CallEvent) -> String {
+    format!("{event:?}")
+}
+
+/// An id for acknowledging.
+fn event_id() -> EventId {
+    EventId::from(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001))
+}
+
+#[cfg(test)]
+mod tests {
+    use hookswitch::ingest::DIALECTS;
+
+    #[test]
+    fn every_dialect_has_a_target() {
+        for dialect in DIALECTS {
+            let name = format!("{}_parse", dialect.name());
+            assert!(
+                crate::target(&name).is_some(),
+                "add {name} to the table in fuzz/targets/src/lib.rs"
+            );
+        }
+    }
+}
