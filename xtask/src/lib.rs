@@ -3,6 +3,7 @@
 
 pub mod checks;
 pub mod demo;
+pub mod fuzz;
 pub mod guests;
 pub mod host;
 mod terminal;

@@ -18,6 +18,8 @@ enum Command {
     Guests,
     /// Try everything on this machine: build, start, upload, bind, send, show.
     Demo(xtask::demo::Options),
+    /// Run the fuzz targets for longer than the tests do; needs cargo-fuzz.
+    Fuzz(xtask::fuzz::Options),
     /// Check everything that CI checks.
     Test(xtask::checks::Options),
 }
@@ -26,6 +28,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Guests => guests(),
         Command::Demo(options) => xtask::demo::run(options),
+        Command::Fuzz(options) => xtask::fuzz::run(&options),
         Command::Test(options) => xtask::checks::run(options),
     }
 }

@@ -62,6 +62,7 @@ impl Checks {
             self.heading("format");
             execute(cargo(self.root, &["fmt", "--all", "--check"]))?;
             execute(cargo(&self.plugins, &["fmt", "--all", "--check"]))?;
+            execute(cargo(&self.root.join("fuzz"), &["fmt", "--check"]))?;
         }
 
         self.heading("build the guests");
