@@ -101,7 +101,7 @@ impl Target {
         let parsed = Url::options().base_url(base).parse(text);
         let mut url = parsed.map_err(|_| InvalidTarget)?;
         let bare = url.username().is_empty() && url.password().is_none();
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !bare {
+        if !matches!(url.scheme(), "http" | "https") || !has_plain_host(&url) || !bare {
             return Err(InvalidTarget);
         }
         url.set_fragment(None);
@@ -132,6 +132,17 @@ impl Target {
     /// Whether a header's secret may go on with a redirect to there.
     pub fn same_origin(&self, other: &Self) -> bool {
         self.destination() == other.destination()
+    }
+}
+
+/// URLs may have quotes and braces in a host's name. Names of hosts do not, and
+/// nobody further on has to read such a one.
+fn has_plain_host(url: &Url) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match url.host() {
+        Some(url::Host::Domain(name)) => name.bytes().all(plain),
+        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+        None => false,
     }
 }
 
@@ -283,6 +294,7 @@ mod tests {
         let here = target("https://example.com/a/b").unwrap();
         assert!(here.join("file:///etc/passwd").is_err());
         assert!(here.join("//u@evil.example/").is_err());
+        assert!(here.join("//a\"}.example.com/").is_err());
         let there = here.join("../c").unwrap();
         assert!(here.same_origin(&there));
         assert!(!here.same_origin(&here.join("http://example.com/").unwrap()));
