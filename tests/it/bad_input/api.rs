@@ -46,6 +46,16 @@ async fn a_source_with_a_fault_is_refused_and_the_field_is_named() {
             "proof[0].values[0]",
         ),
         (
+            json!({"proof": header(json!("X-Key"), json!(["one", "two\nlines"]))}),
+            "invalid_field",
+            "proof[0].values[1]",
+        ),
+        (
+            json!({"proof": header(json!("X-Key"), json!(["ends in a space "]))}),
+            "invalid_field",
+            "proof[0].values[0]",
+        ),
+        (
             json!({"proof": header(json!("X Key"), json!(["s"]))}),
             "invalid_field",
             "proof[0].name",

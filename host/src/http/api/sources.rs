@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use http::{HeaderName, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -208,6 +208,9 @@ fn proofs(bodies: Vec<ProofBody>) -> Result<Vec<Proof>, Problem> {
         .map(|(at, ProofBody(form))| match form {
             ProofForm::Header { name, values } => {
                 count(&values, format!("proof[{at}].values"))?;
+                for (value_at, value) in values.iter().enumerate() {
+                    header_value(value, format!("proof[{at}].values[{value_at}]"))?;
+                }
                 Ok(Proof::Header {
                     name: header_name(&name, format!("proof[{at}].name"))?,
                     values,
@@ -229,6 +232,18 @@ fn count(secrets: &[Secret], field: String) -> Result<(), Problem> {
     Err(Problem::invalid_field(
         field,
         format!("must have 1 to {MAX_SECRETS} items"),
+    ))
+}
+
+/// A value that no request can carry would refuse them all.
+fn header_value(value: &Secret, field: String) -> Result<(), Problem> {
+    let text = value.expose();
+    if HeaderValue::from_bytes(text.as_bytes()).is_ok() && text.trim() == text {
+        return Ok(());
+    }
+    Err(Problem::invalid_field(
+        field,
+        "must be what a header can carry: no line breaks or control characters, no spaces at either end",
     ))
 }
 
