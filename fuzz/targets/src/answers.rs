@@ -25,8 +25,9 @@ pub fn check(data: &[u8]) {
         }
     }
     if let Some(on_failure) = read::<OnFailure>(text) {
-        for answer in Handler::ALL.map(|handler| on_failure.for_handler(handler)) {
-            answer.iter().for_each(|answer| sendable(text, answer));
+        let answers = Handler::ALL.map(|handler| on_failure.for_handler(handler));
+        for answer in answers.iter().flatten() {
+            sendable(text, answer);
         }
     }
 }

@@ -9,13 +9,16 @@
 //!
 //! A target asserts more than that nothing panics. Reading: [`dialect`],
 //! [`payload_json`], [`answers`] (with [`read_error`], what each of their errors
-//! owes the reader). Deciding: [`proof`], [`selector`]. Taking in: [`upload`].
+//! owes the reader). Deciding: [`proof`], [`selector`]. Taking in: [`upload`]. Going
+//! out: [`egress`], [`header_template`].
 
 // A target's whole business is to panic when something does not hold.
-#![allow(clippy::missing_panics_doc)]
+#![allow(clippy::expect_used, clippy::missing_panics_doc)]
 
 pub mod answers;
 pub mod dialect;
+pub mod egress;
+pub mod header_template;
 pub mod payload_json;
 pub mod proof;
 mod read_error;
@@ -59,6 +62,8 @@ targets! {
     proof: proof::check;
     selector: selector::check;
     upload: upload::check;
+    header_template: header_template::check;
+    egress: egress::check;
     answers: answers::check;
     payload_json: payload_json::check;
 }

@@ -101,6 +101,9 @@ pub fn check(data: &[u8]) {
     tagged_agrees(text);
 }
 
+/// Where the part is, in the document that it is thought to be of.
+const PREFIX: &str = "a.part";
+
 /// A type is read exactly where serde reads it, in a document and in a part of one.
 fn agrees<'a, T: Deserialize<'a> + Debug>(text: &'a str) {
     let wanted = serde_json::from_str::<T>(text).ok();
@@ -115,7 +118,6 @@ fn agrees<'a, T: Deserialize<'a> + Debug>(text: &'a str) {
             read_error::check(text, "", &error);
         }
     }
-    const PREFIX: &str = "a.part";
     if let Ok(raw) = serde_json::from_str::<&RawValue>(text)
         && let Err(error) = json::part::<T>(raw, PREFIX)
     {

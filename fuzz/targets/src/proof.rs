@@ -7,7 +7,8 @@
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookswitch::call::CallError;
-use hookswitch::domain::source::{Proof, Secret};
+use hookswitch::domain::secret::Secret;
+use hookswitch::domain::source::Proof;
 use hookswitch::ingest::Inbound;
 use hookswitch::ingest::proof::{self, Unproven};
 use http::{HeaderMap, HeaderName, HeaderValue};
