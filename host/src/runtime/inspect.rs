@@ -63,7 +63,8 @@ pub enum Rejection {
     CompilerUnavailable,
 }
 
-/// Tells a component from everything else by its first eight bytes.
+/// Tells a component from everything else by its first eight bytes, and a whole one
+/// from one that is cut off by the lengths of its sections.
 pub fn check_form(bytes: &[u8]) -> Result<(), Rejection> {
     const MAGIC: &[u8] = b"\0asm";
     const MODULE: [u8; 4] = [1, 0, 0, 0];
@@ -74,12 +75,40 @@ pub fn check_form(bytes: &[u8]) -> Result<(), Rejection> {
     match bytes.get(4..8) {
         None => Err(Rejection::Truncated(bytes.len())),
         Some(version) if version == MODULE => Err(Rejection::CoreModule),
+        Some(version) if version == COMPONENT && is_cut_off(&bytes[8..]) => {
+            Err(Rejection::Truncated(bytes.len()))
+        }
         Some(version) if version == COMPONENT => Ok(()),
         Some(version) => Err(Rejection::Invalid(format!(
             "its header has the unknown version {}",
             hex::encode(version)
         ))),
     }
+}
+
+/// Whether the last section has fewer bytes than it says. What a reader makes of the
+/// rest depends on where it ends; this does not.
+fn is_cut_off(mut sections: &[u8]) -> bool {
+    while let Some((_id, rest)) = sections.split_first() {
+        let Some(rest) = length(rest).and_then(|(length, rest)| rest.get(length..)) else {
+            return true;
+        };
+        sections = rest;
+    }
+    false
+}
+
+/// A section's length, in LEB128, and what follows it.
+fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut length = 0;
+    // Five times seven bits hold any length of 32.
+    for (at, byte) in bytes.iter().take(5).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((length, &bytes[at + 1..]));
+        }
+    }
+    None
 }
 
 /// Tells a file that is cut off from one that is wrong: wasmparser says so only in
@@ -214,5 +243,21 @@ mod tests {
         for (bytes, wanted) in cases {
             assert_eq!(check_form(bytes), wanted, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_component_that_is_cut_off_within_a_section_is_told() {
+        let whole = wat::parse_str(
+            r#"(component
+              (core module $m (func (export "f") (result i32) i32.const 7))
+              (core instance $i (instantiate $m))
+              (func (export "f") (result u32) (canon lift (core func $i "f"))))"#,
+        )
+        .unwrap();
+        assert_eq!(check_form(&whole), Ok(()));
+        // Within the module: its functions are there and their code is not.
+        assert_eq!(check_form(&whole[..29]), Err(Rejection::Truncated(29)));
+        let last = whole.len() - 1;
+        assert_eq!(check_form(&whole[..last]), Err(Rejection::Truncated(last)));
     }
 }
