@@ -135,12 +135,16 @@ impl Target {
     }
 }
 
-/// URLs may have quotes and braces in a host's name. Names of hosts do not, and
-/// nobody further on has to read such a one.
+/// URLs may have quotes and braces in a host's name, and labels without a character.
+/// Names of hosts do not, and nobody further on has to read such a one.
 fn has_plain_host(url: &Url) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let label = |label: &str| !label.is_empty() && label.bytes().all(plain);
     match url.host() {
-        Some(url::Host::Domain(name)) => name.bytes().all(plain),
+        // The dot at the end is the root's.
+        Some(url::Host::Domain(name)) => {
+            name.strip_suffix('.').unwrap_or(name).split('.').all(label)
+        }
         Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
         None => false,
     }
@@ -295,6 +299,8 @@ mod tests {
         assert!(here.join("file:///etc/passwd").is_err());
         assert!(here.join("//u@evil.example/").is_err());
         assert!(here.join("//a\"}.example.com/").is_err());
+        assert!(here.join("//0x7f.0.0.../").is_err());
+        assert!(here.join("//example.com./").is_ok());
         let there = here.join("../c").unwrap();
         assert!(here.same_origin(&there));
         assert!(!here.same_origin(&here.join("http://example.com/").unwrap()));
