@@ -67,6 +67,7 @@ impl Checks {
 
         self.heading("build the guests");
         guests::ensure()?;
+        guests::languages::ensure()?;
 
         if !options.fast {
             self.heading("lint");

@@ -5,10 +5,12 @@
 //! In reading order: [`ensure`] decides whether there is anything to do,
 //! `sources.rs` says which guests there are and what they are made of,
 //! `toolchain.rs` finds a Rust that can build for `wasm32-wasip2`, and
-//! `build.rs` runs it.
+//! `build.rs` runs it. Guests in other languages have a way of their own:
+//! `languages/`.
 
 mod build;
 mod environment;
+pub mod languages;
 mod sources;
 mod toolchain;
 

@@ -58,8 +58,13 @@ fn is_component(package: &Path) -> bool {
 }
 
 fn digest(root: &Path) -> Result<[u8; 32]> {
+    digest_of(root, &INPUTS)
+}
+
+/// SHA-256 over the relative paths and contents of all files in these folders.
+pub(super) fn digest_of(root: &Path, inputs: &[impl AsRef<Path>]) -> Result<[u8; 32]> {
     let mut files = Vec::new();
-    for input in INPUTS {
+    for input in inputs {
         collect_files(&root.join(input), &mut files)?;
     }
     files.sort();
