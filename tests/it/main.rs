@@ -33,6 +33,7 @@ mod first_start;
 mod inspection;
 mod invoke;
 mod isolation;
+mod languages;
 mod limits;
 mod notices;
 mod outbound;
