@@ -100,8 +100,8 @@ impl Target {
         }
         let parsed = Url::options().base_url(base).parse(text);
         let mut url = parsed.map_err(|_| InvalidTarget)?;
-        let bare = url.username().is_empty() && url.password().is_none();
-        if !matches!(url.scheme(), "http" | "https") || !has_plain_host(&url) || !bare {
+        let anonymous = url.username().is_empty() && url.password().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !has_plain_host(&url) || !anonymous {
             return Err(InvalidTarget);
         }
         url.set_fragment(None);

@@ -4,6 +4,8 @@
 //! that match, by what they name (tool, then agent, then source, then kind), of
 //! equals the older first.
 
+use std::collections::BTreeSet;
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -108,6 +110,7 @@ impl Bound {
                 digest: Digest::of(b""),
             },
             exports: self.exports.into_iter().collect(),
+            permissions: BTreeSet::new(),
             selector: self.selector,
             config: Arc::new(Settings::default()),
             on_failure: OnFailure::default(),

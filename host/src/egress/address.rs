@@ -20,7 +20,7 @@ pub struct Prohibited;
 /// Not a public host: IANA's special-purpose registries, multicast, and what was
 /// reserved. `169.254.0.0/16` holds the metadata services of clouds.
 const REFUSED_V4: [(Ipv4Addr, u8); 15] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),

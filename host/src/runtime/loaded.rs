@@ -76,14 +76,14 @@ impl Runtime {
         let digest = Digest::of(&bytes);
         inspect::check_form(&bytes)?;
         let size = bytes.len() as u64;
-        let (component, compile_ms) = match self.compiled.load(&self.engine, &digest) {
-            Some(component) => (component, None),
-            None => {
-                let started = std::time::Instant::now();
-                let component = self.compile(digest, bytes).await?;
-                (component, Some(compile::milliseconds(started)))
-            }
+        let started = std::time::Instant::now();
+        let kept = self.compiled.load(&self.engine, &digest);
+        let compiles = kept.is_none();
+        let component = match kept {
+            Some(component) => component,
+            None => self.compile(digest, bytes).await?,
         };
+        let compile_ms = compiles.then(|| compile::milliseconds(started));
         inspect::check_contract(&component, &self.engine)?;
         let imports = inspect::imports(&component, &self.engine);
         let loaded = self.link(&component)?;
