@@ -22,9 +22,17 @@ pub(crate) fn settings() -> insta::Settings {
     for time in ["created_at", "received_at", "decided_at"] {
         settings.add_dynamic_redaction(&format!(".**.{time}"), time_of_day);
     }
-    for number in ["elapsed_us", "size", "invocations[].memory_bytes"] {
+    for number in [
+        "elapsed_us",
+        "size",
+        "compile_ms",
+        "resources.initial_memory_bytes",
+        "resources.initial_table_elements",
+        "invocations[].memory_bytes",
+    ] {
         settings.add_dynamic_redaction(&format!(".**.{number}"), positive);
     }
+    settings.add_dynamic_redaction(".**.seed", seed);
     settings.add_dynamic_redaction(".**.next_cursor", cursor);
     settings
 }
@@ -60,6 +68,15 @@ fn positive(value: Content, path: ContentPath<'_>) -> Content {
         "{path} is no number above 0"
     );
     "[number]".into()
+}
+
+fn seed(value: Content, path: ContentPath<'_>) -> Content {
+    let hexadecimal = |text: &str| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    assert!(
+        value.as_str().is_some_and(hexadecimal),
+        "{path} is no seed of 128 bits"
+    );
+    "[seed]".into()
 }
 
 fn cursor(value: Content, _: ContentPath<'_>) -> Content {

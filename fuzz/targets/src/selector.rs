@@ -4,9 +4,8 @@
 //! that match, by what they name (tool, then agent, then source, then kind), of
 //! equals the older first.
 
-use std::collections::BTreeSet;
-
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hookswitch::domain::binding::{self, Binding, PluginVersion, Selector, Settings};
