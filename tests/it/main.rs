@@ -31,6 +31,7 @@ mod deletion;
 mod durability;
 mod first_start;
 mod inspection;
+mod hostile;
 mod invoke;
 mod isolation;
 mod languages;

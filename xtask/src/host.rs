@@ -25,6 +25,15 @@ pub fn cargo() -> Command {
 
 /// The host, built with the development profile unless one was named.
 pub fn ensure() -> Result<PathBuf> {
+    build("dev")
+}
+
+/// The host, built with the release profile unless one was named.
+pub fn ensure_release() -> Result<PathBuf> {
+    build("release")
+}
+
+fn build(profile: &str) -> Result<PathBuf> {
     if let Some(binary) = std::env::var_os(BINARY_VARIABLE) {
         return Ok(PathBuf::from(binary));
     }
@@ -34,6 +43,8 @@ pub fn ensure() -> Result<PathBuf> {
             "build",
             "--package",
             "hookswitch",
+            "--profile",
+            profile,
             "--message-format=json-render-diagnostics",
         ])
         .current_dir(workspace()?)

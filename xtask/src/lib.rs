@@ -6,4 +6,6 @@ pub mod demo;
 pub mod fuzz;
 pub mod guests;
 pub mod host;
+pub mod hostile;
+mod server;
 mod terminal;

@@ -20,6 +20,8 @@ enum Command {
     Demo(xtask::demo::Options),
     /// Run the fuzz targets for longer than the tests do; needs cargo-fuzz.
     Fuzz(xtask::fuzz::Options),
+    /// Attack a server with every hostile plugin, and show what its neighbour feels.
+    Hostile(xtask::hostile::Options),
     /// Check everything that CI checks.
     Test(xtask::checks::Options),
 }
@@ -29,6 +31,7 @@ fn main() -> Result<()> {
         Command::Guests => guests(),
         Command::Demo(options) => xtask::demo::run(options),
         Command::Fuzz(options) => xtask::fuzz::run(&options),
+        Command::Hostile(options) => xtask::hostile::run(&options),
         Command::Test(options) => xtask::checks::run(options),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Response;
 
-use super::server::Server;
+use crate::server::Server;
 
 /// Bounds the demo, should a notice never be handled.
 const HANDLED_LIMIT: Duration = Duration::from_secs(30);

@@ -2,15 +2,14 @@
 //!
 //! Builds the guests and the host, starts it on an empty store, uploads and binds
 //! the example plugins, sends what the platform sends, and compares each answer
-//! with the expected one. Neighbours: `guests` and `host` build; below, in reading
-//! order: `server` runs the host, `api` talks to it, `scenario` says what is sent
-//! and expected, `expected` compares, `table` and `next` print.
+//! with the expected one. Neighbours: `guests` and `host` build, `server` runs the
+//! host; below, in reading order: `api` talks to it, `scenario` says what is sent and
+//! expected, `expected` compares, `table` and `next` print.
 
 mod api;
 mod expected;
 mod next;
 mod scenario;
-mod server;
 mod table;
 
 use std::path::Path;
@@ -21,10 +20,10 @@ use serde_json::{Value, json};
 use self::api::Api;
 use self::expected::Expected;
 use self::scenario::Step;
-use self::server::Server;
 use self::table::Row;
 use crate::guests::{self, Guests};
 use crate::host;
+use crate::server::{self, Server};
 use crate::terminal::say;
 
 /// What `cargo xtask demo` was told.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::Source;
-use super::server::Server;
 use crate::host::workspace;
+use crate::server::Server;
 
 /// Commands to paste, with this server's address, token and source in them.
 pub(super) fn commands(server: &Server, source: &Source, host: &Path, guest: &Path) -> String {

@@ -1,4 +1,6 @@
 //! The host as a child process: started on an empty store, stopped by its id.
+//!
+//! Neighbours: `demo` shows it, `hostile` attacks it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -15,21 +17,27 @@ use nix::unistd::Pid;
 
 /// Where a user expects the server when nothing else is there.
 const USUAL_ADDRESS: &str = "127.0.0.1:8080";
-pub(super) const ANY_FREE_PORT: &str = "127.0.0.1:0";
+pub(crate) const ANY_FREE_PORT: &str = "127.0.0.1:0";
+
+/// The configuration's file in the directory of a server.
+pub(crate) const CONFIGURATION: &str = "hookswitch.toml";
+
+/// The data's folder in the directory of a server.
+pub(crate) const DATA: &str = "data";
 
 /// The first start writes its store and sets the engine up.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running server.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     log: PathBuf,
-    pub(super) url: String,
-    pub(super) token: String,
+    pub(crate) url: String,
+    pub(crate) token: String,
 }
 
 /// The usual address if it is free, else one that is.
-pub(super) fn address() -> &'static str {
+pub(crate) fn address() -> &'static str {
     match TcpListener::bind(USUAL_ADDRESS) {
         Ok(_) => USUAL_ADDRESS,
         Err(_) => ANY_FREE_PORT,
@@ -37,14 +45,19 @@ pub(super) fn address() -> &'static str {
 }
 
 impl Server {
-    /// Starts the host in `directory`, with its data and its log there, and
-    /// waits until it listens.
-    pub(super) fn start(host: &Path, directory: &Path, address: &str) -> Result<Self> {
+    /// Starts the host in `directory`, with its data and its log there and its
+    /// configuration, if there is one, from [`CONFIGURATION`]; waits until it listens.
+    pub(crate) fn start(host: &Path, directory: &Path, address: &str) -> Result<Self> {
         let log = directory.join("hookswitch.log");
-        let mut child = Command::new(host)
+        let mut command = Command::new(host);
+        let configuration = directory.join(CONFIGURATION);
+        if configuration.is_file() {
+            command.env("HOOKSWITCH_CONFIG", configuration);
+        }
+        let mut child = command
             .args(["serve", "--listen", address, "--data-dir"])
-            .arg(directory.join("data"))
-            // The demo wants the server to generate its token, as on a first start.
+            .arg(directory.join(DATA))
+            // Who starts it wants the server to generate its token, as on a first start.
             .env_remove("HOOKSWITCH_ADMIN_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -82,17 +95,17 @@ impl Server {
     }
 
     /// What the server logged so far.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    pub(super) fn log_file(&self) -> &Path {
+    pub(crate) fn log_file(&self) -> &Path {
         &self.log
     }
 
     /// Stays until the server ends: by Ctrl-C, which a terminal sends to both,
     /// or by a signal to this process, which is passed on.
-    pub(super) fn stay(&mut self) -> Result<()> {
+    pub(crate) fn stay(&mut self) -> Result<()> {
         let pid = self.pid()?;
         let asked = Arc::new(std::sync::atomic::AtomicBool::new(false));
         ctrlc::set_handler(move || {
@@ -110,13 +123,23 @@ impl Server {
     }
 
     /// Asks the server to drain and end.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         kill(self.pid()?, Signal::SIGTERM).context("the server takes no signal")?;
         let status = self
             .child
             .wait()
             .context("the server cannot be waited for")?;
         self.ended(status)
+    }
+
+    /// Whether the process has not ended.
+    pub(crate) fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The process's number, for looking at it in `/proc`.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn pid(&self) -> Result<Pid> {

@@ -1,0 +1,7 @@
+;; Attack: 32 MiB of random bytes in one request.
+;; Must happen: the host has a largest request: `trap`.
+(core module $Attack
+  (import "wasi" "random" (func $random (param i64 i32)))
+  (func (export "on-start") (param i32) (result i32)
+    (call $random (i64.const 33554432) (i32.const 64))
+    (i32.const 0)))
