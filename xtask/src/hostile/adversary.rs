@@ -103,6 +103,10 @@ impl Shared {
                 )?;
                 flood(&mut stream, &[b'x'; 16 << 10])
             }
+            ("/endless-body", _) => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+                flood(&mut stream, b"20\r\n01234567890123456789012345678901\r\n")
+            }
             ("/huge-head", _) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
                 flood(
@@ -112,9 +116,10 @@ impl Shared {
             }
             ("/redirect", to) => write!(
                 stream,
-                "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"
+                "HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             ),
-            _ => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"),
+            _ => stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"),
         }
     }
 

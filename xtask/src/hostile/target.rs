@@ -208,6 +208,12 @@ impl Armed<'_> {
     }
 
     fn came_of(&self, reply: &Reply) -> Result<Outcome> {
+        ensure!(
+            !reply.event.is_empty(),
+            "the hook answers {}: {}",
+            reply.status,
+            reply.body
+        );
         let path = format!("/events/{}", reply.event);
         let event = self.target.api.get(&path)?.success()?;
         let invocation = &event["decision"]["invocations"][0];

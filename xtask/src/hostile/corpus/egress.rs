@@ -109,11 +109,17 @@ fn servers(port: u16) -> Vec<Attack> {
         at("http-drip-body", TIMEOUTS, "/drip-body"),
         at("http-huge-body", &["HTTP-response-body-size"], "/huge-body"),
         at(
+            "http-endless-body",
+            &["HTTP-response-body-size"],
+            "/endless-body",
+        ),
+        at(
             "http-huge-head",
             &[
                 "HTTP-response-header-section-size",
                 "HTTP-response-header-size",
                 "HTTP-protocol-error",
+                "connection-terminated",
             ],
             "/huge-head",
         ),
