@@ -91,6 +91,11 @@ fn a_mistake_is_refused_and_named() {
             "answers_survive",
         ),
         ("drain_seconds = -1", "drain_seconds"),
+        ("[egress]\nallow = [\"10.0.0.0/33\"]", "allow"),
+        ("[egress]\nallows = []", "allows"),
+        ("[compile]\nseconds = 0", "compile.seconds"),
+        ("[compile]\nat_once = 0", "compile.at_once"),
+        ("[compile]\nmemory_bytes = 1", "compile.memory_bytes"),
         ("this is not TOML", "hookswitch.toml"),
     ] {
         let (launch, file) = with_file(text);

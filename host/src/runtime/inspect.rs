@@ -230,6 +230,35 @@ pub(super) fn imports(component: &Component, engine: &Engine) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn tool(name: &str, description: &str, schema: &str) -> Tool {
+        Tool {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            input_schema: serde_json::value::RawValue::from_string(schema.to_owned()).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_list_of_tools_that_cannot_be_used_is_explained() {
+        let book = || tool("book", "Books.", "{}");
+        assert_eq!(check_tools(&[]), Ok(()));
+        assert_eq!(check_tools(&[book(), tool("_b2", "", "{}")]), Ok(()));
+        let long = "x".repeat(Tool::MAX_NAME + 1);
+        let words = "x".repeat(Tool::MAX_DESCRIPTION + 1);
+        for (tools, said) in [
+            (vec![tool("2b", "", "{}")], "name of tool 0"),
+            (vec![book(), tool("a-b", "", "{}")], "name of tool 1"),
+            (vec![tool(&long, "", "{}")], "at most 128 bytes"),
+            (vec![book(), book()], "book is there twice"),
+            (vec![tool("b", &words, "{}")], "description of b"),
+            (vec![tool("b", "", "[]")], "input-schema of b"),
+            (vec![book(); Tool::MAX + 1], "at most 256"),
+        ] {
+            let refused = check_tools(&tools).unwrap_err().to_string();
+            assert!(refused.contains(said), "{said:?}: {refused}");
+        }
+    }
+
     #[test]
     fn only_a_components_header_passes() {
         let cases: [(&[u8], Result<(), Rejection>); 6] = [

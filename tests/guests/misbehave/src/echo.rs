@@ -1,5 +1,8 @@
 //! What a guest can see, as JSON: the mode `echo`.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
 use hookswitch_sdk::{Call, Utterance, config, context, json, kv, serde_json::Value};
 
 /// The handler's name, the call, the capabilities, and what this handler alone
@@ -22,6 +25,22 @@ pub(crate) fn everything(handler: &str, call: &Call, given: &Value) -> Value {
             "missing": config::get("missing"),
         },
         "kv": key_value_store(),
+    })
+}
+
+/// What no two calls have alike: both clocks, and random numbers in the two ways
+/// that the standard library draws them.
+pub(crate) fn entropy() -> Value {
+    let started = Instant::now();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let drawn: Vec<String> = (0..3)
+        .map(|_| RandomState::new().build_hasher().finish().to_string())
+        .collect();
+    json!({
+        "now_ns": since_epoch.map_or(0, |now| now.as_nanos()).to_string(),
+        "elapsed_ns": started.elapsed().as_nanos().to_string(),
+        "random": drawn,
+        "remaining_ms": context::remaining().as_millis() as u64,
     })
 }
 

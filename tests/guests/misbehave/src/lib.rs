@@ -18,6 +18,7 @@
 //! | `echo` | answers with what it saw of the call and the capabilities | events: delivers it to the endpoint `echo` |
 //! | `kv-race` | adds 1 to the key `n` and answers with the sum | events: delivers it to the endpoint `echo` |
 //! | `fetch` | makes the HTTP request that the settings say (see `fetch.rs`) and answers with what came back | events: delivers it to the endpoint `echo` |
+//! | `entropy` | answers with what it reads of clocks and draws of random numbers | events: delivers it to the endpoint `echo` |
 //! | none, or any other | accepts, transfers cold to `+14155550199`, answers `{"ok":true}`, leaves events unchanged | |
 //!
 //! Neighbours: `echo.rs` collects what a guest can see, `fetch.rs` makes requests.
@@ -180,6 +181,7 @@ fn act() -> Result<Wish> {
             Wish::Nothing
         }
         "kv-race" => Wish::Answer(json!({ "n": kv::increment("n", 1, None)? })),
+        "entropy" => Wish::Answer(echo::entropy()),
         "fetch" => Wish::Answer(fetch::as_told()?),
         "pass" => Wish::Pass,
         "forward" => Wish::Forward,
