@@ -102,15 +102,12 @@ impl Latencies {
         self.sorted.len()
     }
 
-    /// The answer time that this share of the answers did not exceed, in milliseconds.
-    pub(super) fn percentile(&self, share: f64) -> f64 {
-        let rank = (share * self.sorted.len() as f64).ceil() as usize;
-        let at = rank
-            .saturating_sub(1)
-            .min(self.sorted.len().saturating_sub(1));
-        self.sorted
-            .get(at)
-            .map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
+    /// The answer time that so many of a hundred answers did not exceed, in
+    /// milliseconds.
+    pub(super) fn percentile(&self, of_hundred: usize) -> f64 {
+        let rank = (self.sorted.len() * of_hundred).div_ceil(100);
+        let time = rank.checked_sub(1).and_then(|at| self.sorted.get(at));
+        time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
     }
 }
 
@@ -122,14 +119,15 @@ mod tests {
     fn a_percentile_is_one_of_the_times() {
         let sorted = (1..=200).map(Duration::from_millis).collect();
         let latencies = Latencies { sorted };
-        assert_eq!(latencies.percentile(0.5).round(), 100.0);
-        assert_eq!(latencies.percentile(0.99).round(), 198.0);
-        assert_eq!(latencies.percentile(1.0).round(), 200.0);
+        for (of_hundred, wanted) in [(50, 100.0), (99, 198.0), (100, 200.0)] {
+            let difference = latencies.percentile(of_hundred) - wanted;
+            assert!(difference.abs() < 1e-6, "{of_hundred}: {difference}");
+        }
     }
 
     #[test]
     fn without_answers_there_is_no_percentile() {
         let latencies = Latencies { sorted: Vec::new() };
-        assert!(latencies.percentile(0.99).is_nan());
+        assert!(latencies.percentile(99).is_nan());
     }
 }

@@ -53,8 +53,8 @@ pub(super) fn line(row: &Row) -> String {
         "{:<28} {:<34} neighbour's p99 {:.2} → {:.2} ms",
         row.name,
         row.outcome,
-        row.quiet.percentile(0.99),
-        row.during.percentile(0.99),
+        row.quiet.percentile(99),
+        row.during.percentile(99),
     )
 }
 
@@ -84,11 +84,11 @@ pub(super) fn summary(rows: &[Row]) -> String {
 fn latency(latencies: &super::neighbour::Latencies) -> String {
     format!(
         "{:.2} / {:.2}",
-        latencies.percentile(0.5),
-        latencies.percentile(0.99)
+        latencies.percentile(50),
+        latencies.percentile(99)
     )
 }
 
 fn ratio(row: &Row) -> f64 {
-    row.during.percentile(0.99) / row.quiet.percentile(0.99)
+    row.during.percentile(99) / row.quiet.percentile(99)
 }
