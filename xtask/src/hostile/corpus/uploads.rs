@@ -27,12 +27,12 @@ pub(super) fn attacks() -> Vec<Attack> {
         refused("outside-import", &["unsupported_import"]),
         refused("other-handler", &["no_known_export"]),
         refused("loop-at-start", &["invalid_component"]),
-        refused("too-many-memories", &["invalid_component"]),
+        refused("too-many-memories", &["needs_too_much"]),
         refused("large-memories", &["invalid_component"]),
-        refused("huge-memory", &["invalid_component"]),
-        refused("too-many-tables", &["invalid_component"]),
-        refused("huge-table", &["invalid_component"]),
-        refused("too-many-instances", &["invalid_component"]).of(Bytes::Made(bombs::instances)),
+        refused("huge-memory", &["needs_too_much"]),
+        refused("too-many-tables", &["needs_too_much"]),
+        refused("huge-table", &["needs_too_much"]),
+        refused("too-many-instances", &["needs_too_much"]).of(Bytes::Made(bombs::instances)),
         refused("bomb-of-branches", &["compile_limit"])
             .of(Bytes::Made(bombs::branches))
             .one_at_a_time(),
