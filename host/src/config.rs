@@ -81,7 +81,7 @@ pub struct CompileLimits {
 }
 
 impl Default for CompileLimits {
-    /// Python's components take about 16 s and 0.5 GB.
+    /// Python's components take about 15 s and 0.5 GB.
     fn default() -> Self {
         Self {
             at_once: 1,

@@ -35,7 +35,9 @@ pub struct CompileOptions {
 }
 
 impl CompileOptions {
-    pub const DEFAULT_TIME: Duration = Duration::from_mins(1);
+    /// Python's and JavaScript's largest take 15 s of a processor that is free, and
+    /// a compiler is last in line.
+    pub const DEFAULT_TIME: Duration = Duration::from_mins(2);
     pub const DEFAULT_MEMORY: u64 = 2 << 30;
 
     /// The program that runs now, also when its file has been replaced since.
