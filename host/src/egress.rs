@@ -27,6 +27,8 @@ use ipnet::IpNet;
 pub use reqwest::Body as ResponseBody;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Url, redirect};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::address::{AddressPolicy, Prohibited};
 pub use self::failure::SendError;
@@ -68,6 +70,9 @@ const USER_AGENT: &str = concat!("hookswitch/", env!("CARGO_PKG_VERSION"));
 pub struct Egress {
     client: Client,
     policy: Arc<AddressPolicy>,
+    /// Where connections live, wherever they are asked for: they are shared, and one
+    /// made by a plugin in the slow lane must not be slow for the next.
+    home: Handle,
 }
 
 /// Where a request goes, read once and the same for every check after.
@@ -172,6 +177,7 @@ pub type BodyStream =
     Pin<Box<dyn Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Send>>;
 
 impl Egress {
+    /// Must be called within the server's tokio runtime.
     pub fn new(options: &EgressOptions) -> Result<Self, EgressError> {
         // Of several providers that may be compiled in, this one; an error only says
         // that it was chosen before.
@@ -196,7 +202,11 @@ impl Egress {
             .tls_certs_merge(roots)
             .build()
             .map_err(EgressError::Client)?;
-        Ok(Self { client, policy })
+        Ok(Self {
+            client,
+            policy,
+            home: Handle::current(),
+        })
     }
 
     /// Sends one request and waits for the head of its response. The caller limits
@@ -212,8 +222,11 @@ impl Egress {
         let mut request = reqwest::Request::new(outgoing.method, outgoing.target.url);
         *request.headers_mut() = outgoing.headers;
         *request.body_mut() = outgoing.body.map(reqwest::Body::wrap_stream);
-        let response = self.client.execute(request).await;
-        response.map(Into::into).map_err(SendError::from_client)
+        let execute = self.home.spawn(self.client.execute(request));
+        match AbortOnDropHandle::new(execute).await {
+            Ok(response) => response.map(Into::into).map_err(SendError::from_client),
+            Err(ended) => Err(SendError::Ended(ended)),
+        }
     }
 }
 

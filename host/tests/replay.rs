@@ -86,7 +86,7 @@ async fn call(
         limits: runtime.limits(&Limits::default()),
     };
     let input = Input {
-        event: &event,
+        event: Arc::new(event),
         context,
     };
     let ran = runtime.invoke(guest, input, grants).await;

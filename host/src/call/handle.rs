@@ -73,14 +73,14 @@ impl Switch {
     async fn reread(
         &self,
         record: &EventRecord,
-    ) -> Result<Option<(Arc<Route>, CallEvent)>, CallError> {
+    ) -> Result<Option<(Arc<Route>, Arc<CallEvent>)>, CallError> {
         let route = match self.routes.get(record.source).await {
             Ok(route) => route,
             Err(RouteError::UnknownSource(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         match json::text(&record.payload).and_then(|text| route.dialect.parse(text)) {
-            Ok(event) => Ok(Some((route, event))),
+            Ok(event) => Ok(Some((route, Arc::new(event)))),
             Err(error) => {
                 tracing::error!(event = %record.id, error = &error as &dyn std::error::Error, "a stored notice cannot be read again");
                 Ok(None)

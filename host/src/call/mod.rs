@@ -108,7 +108,7 @@ pub struct Switch {
 
 /// The event being decided.
 struct Case<'a> {
-    event: &'a CallEvent,
+    event: &'a Arc<CallEvent>,
     record: &'a EventRecord,
     started: Instant,
     deadline: Instant,
@@ -142,7 +142,7 @@ impl Switch {
     ) -> Result<Received, CallError> {
         let route = self.routes.get(source).await?;
         proof::check(&route.source.proof, &inbound)?;
-        let event = route.dialect.parse(json::text(&inbound.body)?)?;
+        let event = Arc::new(route.dialect.parse(json::text(&inbound.body)?)?);
         let record = record_of(&route, &event, inbound, arrival.time);
         match event.matter {
             Matter::Question(_) => self.answer(&route, &event, &record, arrival).await,
@@ -164,7 +164,7 @@ impl Switch {
     async fn answer(
         &self,
         route: &Route,
-        event: &CallEvent,
+        event: &Arc<CallEvent>,
         record: &EventRecord,
         arrival: Arrival,
     ) -> Result<Received, CallError> {
@@ -264,7 +264,7 @@ impl Switch {
                     seed,
                     recorder: Recorder::off(),
                 };
-                let event = case.event;
+                let event = Arc::clone(case.event);
                 let input = Input { event, context };
                 let ran = self
                     .runtime

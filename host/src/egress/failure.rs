@@ -24,6 +24,8 @@ pub enum SendError {
     Connect(#[source] reqwest::Error),
     #[error("the connection broke, or what came over it was not HTTP")]
     Broken(#[source] reqwest::Error),
+    #[error("the server is stopping, or the client has panicked")]
+    Ended(#[source] tokio::task::JoinError),
 }
 
 /// The system's resolver found no address.

@@ -21,6 +21,7 @@ use super::capability::CallState;
 use super::compile::CompileOptions;
 use super::compiled::CompiledCache;
 use super::loaded::Loaded;
+use super::slow_lane::SlowLane;
 use super::v1;
 use crate::domain::limits::{CallLimits, Limits};
 use crate::domain::plugin::Digest;
@@ -50,6 +51,8 @@ pub enum StartError {
     CompiledDir(#[source] std::io::Error),
     #[error("the thread that interrupts plugins cannot start")]
     Ticker(#[source] std::io::Error),
+    #[error("the threads for plugins that take long cannot start")]
+    SlowLane(#[source] std::io::Error),
 }
 
 /// How often running guests are interrupted. It is the longest a guest keeps a
@@ -84,6 +87,7 @@ pub struct Runtime {
     /// Stands in front of the pool, where exhaustion would be an error.
     pub(super) admission: Admission,
     pub(super) options: EngineOptions,
+    pub(super) slow_lane: SlowLane,
     _ticker: Ticker,
 }
 
@@ -119,6 +123,7 @@ impl Runtime {
                 WAITING_PER_ORGANIZATION,
             ),
             options,
+            slow_lane: SlowLane::start().map_err(StartError::SlowLane)?,
             _ticker: ticker,
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::Runtime;
@@ -17,6 +17,7 @@ use super::capability::recorder::Recorder;
 use super::engine::TICK;
 use super::limits::MemoryLimit;
 use super::loaded::Loaded;
+use super::slow_lane::Interrupted;
 use crate::domain::binding::Settings;
 use crate::domain::decision::{Failure, FailureCode, Opinion};
 use crate::domain::event::CallEvent;
@@ -27,8 +28,8 @@ use crate::domain::seed::Seed;
 
 /// What a plugin is called about.
 #[derive(Debug, Clone)]
-pub struct Input<'a> {
-    pub event: &'a CallEvent,
+pub struct Input {
+    pub event: Arc<CallEvent>,
     pub context: Context,
 }
 
@@ -94,11 +95,12 @@ impl Runtime {
     ///
     /// The sandbox is gone when this returns, whatever happened; dropping the
     /// future ends the call at once.
-    pub async fn invoke(&self, plugin: &Loaded, input: Input<'_>, grants: Grants) -> Ran {
+    pub async fn invoke(&self, plugin: &Arc<Loaded>, input: Input, grants: Grants) -> Ran {
         let started = Instant::now();
-        let deadline = input.context.deadline;
-        let organization = input.context.organization;
-        let _sandbox = match self.admission.admit(organization, deadline).await {
+        let Input { event, context } = input;
+        let deadline = context.deadline;
+        let admitted = self.admission.admit(context.organization, deadline).await;
+        let sandbox = match admitted {
             Ok(admitted) => admitted,
             Err(refused) => {
                 return Ran {
@@ -109,17 +111,24 @@ impl Runtime {
                 };
             }
         };
-        let event = input.event;
-        let mut store = self.fresh_store(input.context, grants);
+        let interrupted = Interrupted::default();
+        let mut store = self.fresh_store(context, grants, &interrupted);
         let log = store.data().log_book();
-        let called = tokio::time::timeout_at(deadline, plugin.call(&mut store, event)).await;
-        let result = match called {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(failure(&error, &store.data().memory)),
-            Err(_elapsed) => Err(timeout()),
+        let plugin = Arc::clone(plugin);
+        let call = async move {
+            let called = timeout_at(deadline, plugin.call(&mut store, &event)).await;
+            let result = match called {
+                Ok(Ok(result)) => result,
+                Ok(Err(error)) => Err(failure(&error, &store.data().memory)),
+                Err(_elapsed) => Err(timeout()),
+            };
+            let memory_bytes = store.data().memory.peak();
+            // Giving memory back takes time as well, so it is part of the call.
+            drop(store);
+            drop(sandbox);
+            (result, memory_bytes)
         };
-        let memory_bytes = store.data().memory.peak();
-        drop(store);
+        let (result, memory_bytes) = self.slow_lane.run(call, &interrupted).await;
         Ran {
             result,
             log: log.take(),
@@ -128,7 +137,12 @@ impl Runtime {
         }
     }
 
-    pub(super) fn fresh_store(&self, context: Context, grants: Grants) -> Store<CallState> {
+    pub(super) fn fresh_store(
+        &self,
+        context: Context,
+        grants: Grants,
+        interrupted: &Interrupted,
+    ) -> Store<CallState> {
         let limits = grants.limits;
         let memory = MemoryLimit::new(&limits);
         let deadline = context.deadline;
@@ -142,7 +156,9 @@ impl Runtime {
         // Each call of this is a tick the guest has run. Yielding lets neighbours run
         // and tokio see the timeout; but a loaded scheduler may come back late, so the
         // deadline is looked at here as well.
+        let interrupted = interrupted.clone();
         store.epoch_deadline_callback(move |_| {
+            interrupted.set();
             running += TICK;
             if Instant::now() >= deadline {
                 return Err(Stopped::Deadline.into());

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
+use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre};
 
 use super::capability::recorder::Recorder;
 use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
+use super::slow_lane::Interrupted;
 use super::{Runtime, compile, v1};
 use crate::domain::id::{EventId, OrganizationId};
 use crate::domain::inspection::{Inspection, Tool};
@@ -43,6 +45,33 @@ pub enum LoadError<E: std::error::Error + 'static> {
     Bytes(#[source] E),
     #[error(transparent)]
     Rejected(#[from] Rejection),
+}
+
+impl Loaded {
+    /// Makes one instance and asks it for its tools.
+    async fn try_out(&self, store: &mut Store<CallState>) -> Result<Vec<Tool>, Rejection> {
+        let instance = match self.pre.instantiate_async(&mut *store).await {
+            Ok(instance) => instance,
+            Err(error) => {
+                let failure = invoke::failure(&error, &store.data().memory);
+                return Err(Rejection::CannotStart(failure.message));
+            }
+        };
+        let checked = self.exports.check(store, &instance);
+        checked.map_err(|(handler, error)| Rejection::WrongHandler {
+            handler: handler.interface(),
+            problem: format!("{error:#}"),
+        })?;
+        let tools = match self.exports.tools(store, &instance).await {
+            Ok(tools) => tools.map_err(Rejection::BadTools)?,
+            Err(error) => {
+                let failure = invoke::failure(&error, &store.data().memory);
+                return Err(Rejection::BadTools(failure.message));
+            }
+        };
+        inspect::check_tools(&tools)?;
+        Ok(tools)
+    }
 }
 
 impl Runtime {
@@ -86,14 +115,14 @@ impl Runtime {
         let compile_ms = compiles.then(|| compile::milliseconds(started));
         inspect::check_contract(&component, &self.engine)?;
         let imports = inspect::imports(&component, &self.engine);
-        let loaded = self.link(&component)?;
+        let loaded = Arc::new(self.link(&component)?);
         let exports = loaded.exports.handlers();
         if exports.is_empty() {
             return Err(inspect::no_known_export(&component, &self.engine));
         }
         let resources = inspect::resources(&component);
         let tools = self.probe(&loaded, organization).await?;
-        self.loaded.insert(digest, Arc::new(loaded)).await;
+        self.loaded.insert(digest, loaded).await;
         Ok(Inspection {
             digest,
             size,
@@ -145,7 +174,7 @@ impl Runtime {
     /// handlers have the contract's types, and which tools it answers.
     async fn probe(
         &self,
-        loaded: &Loaded,
+        loaded: &Arc<Loaded>,
         organization: OrganizationId,
     ) -> Result<Vec<Tool>, Rejection> {
         let deadline = Instant::now() + PROBE;
@@ -165,44 +194,20 @@ impl Runtime {
             limits: self.limits(&Limits::default()),
         };
         let admitted = self.admission.admit(organization, deadline).await;
-        let _sandbox = admitted.map_err(|_| Rejection::Busy)?;
-        let mut store = self.fresh_store(context, grants);
-        let started = timeout_at(deadline, loaded.pre.instantiate_async(&mut store)).await;
-        let instance = match started {
-            Ok(Ok(instance)) => instance,
-            Ok(Err(error)) => {
-                let failure = invoke::failure(&error, &store.data().memory);
-                return Err(Rejection::CannotStart(failure.message));
-            }
-            Err(_elapsed) => {
-                let problem = format!("it took more than {} seconds", PROBE.as_secs());
-                return Err(Rejection::CannotStart(problem));
-            }
+        let sandbox = admitted.map_err(|_| Rejection::Busy)?;
+        let mut store = self.fresh_store(context, grants, &Interrupted::default());
+        let loaded = Arc::clone(loaded);
+        let tried = async move {
+            let tried = timeout_at(deadline, loaded.try_out(&mut store)).await;
+            drop((store, sandbox));
+            tried
         };
-        loaded
-            .exports
-            .check(&mut store, &instance)
-            .map_err(|(handler, error)| {
-                let problem = format!("{error:#}");
-                Rejection::WrongHandler {
-                    handler: handler.interface(),
-                    problem,
-                }
-            })?;
-        let listed = timeout_at(deadline, loaded.exports.tools(&mut store, &instance)).await;
-        let tools = match listed {
-            Ok(Ok(tools)) => tools.map_err(Rejection::BadTools)?,
-            Ok(Err(error)) => {
-                let failure = invoke::failure(&error, &store.data().memory);
-                return Err(Rejection::BadTools(failure.message));
-            }
-            Err(_elapsed) => {
-                let problem = format!("it took more than {} seconds", PROBE.as_secs());
-                return Err(Rejection::BadTools(problem));
-            }
-        };
-        inspect::check_tools(&tools)?;
-        Ok(tools)
+        // Nobody knows yet how long it takes.
+        let tried = self.slow_lane.run_behind(Box::pin(tried)).await;
+        tried.unwrap_or_else(|_elapsed| {
+            let problem = format!("it took more than {} seconds", PROBE.as_secs());
+            Err(Rejection::CannotStart(problem))
+        })
     }
 
     fn link(&self, component: &Component) -> Result<Loaded, Rejection> {

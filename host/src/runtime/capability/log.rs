@@ -49,6 +49,8 @@ impl LogBook {
                 .unwrap_or(0);
             message.truncate(end);
             message.push('…');
+            // What was cut off may be megabytes, two hundred times.
+            message.shrink_to_fit();
         }
         pages.bytes += message.len();
         pages.lines.push(LogLine { level, message });

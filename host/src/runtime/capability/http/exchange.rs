@@ -91,7 +91,7 @@ impl From<SendError> for Refusal {
             SendError::Certificate(_) => Self::CertificateInvalid,
             SendError::Tls(_) => Self::TlsFailed,
             SendError::Connect(_) => Self::Unreachable,
-            SendError::Broken(_) => Self::Broken,
+            SendError::Broken(_) | SendError::Ended(_) => Self::Broken,
         }
     }
 }
