@@ -114,9 +114,9 @@ impl Runtime {
         let interrupted = Interrupted::default();
         let mut store = self.fresh_store(context, grants, &interrupted);
         let log = store.data().log_book();
-        let plugin = Arc::clone(plugin);
+        let called = Arc::clone(plugin);
         let call = async move {
-            let called = timeout_at(deadline, plugin.call(&mut store, &event)).await;
+            let called = timeout_at(deadline, called.call(&mut store, &event)).await;
             let result = match called {
                 Ok(Ok(result)) => result,
                 Ok(Err(error)) => Err(failure(&error, &store.data().memory)),
@@ -128,7 +128,7 @@ impl Runtime {
             drop(sandbox);
             (result, memory_bytes)
         };
-        let (result, memory_bytes) = self.slow_lane.run(call, &interrupted).await;
+        let (result, memory_bytes) = self.slow_lane.run(&plugin.pace, &interrupted, call).await;
         Ran {
             result,
             log: log.take(),

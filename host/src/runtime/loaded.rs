@@ -13,7 +13,7 @@ use super::capability::recorder::Recorder;
 use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
-use super::slow_lane::Interrupted;
+use super::slow_lane::{Interrupted, Pace};
 use super::{Runtime, compile, v1};
 use crate::domain::id::{EventId, OrganizationId};
 use crate::domain::inspection::{Inspection, Tool};
@@ -28,6 +28,7 @@ const PROBE: Duration = Duration::from_secs(5);
 pub struct Loaded {
     pub(super) pre: InstancePre<CallState>,
     pub(super) exports: v1::Exports,
+    pub(super) pace: Pace,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -203,7 +204,7 @@ impl Runtime {
             tried
         };
         // Nobody knows yet how long it takes.
-        let tried = self.slow_lane.run_behind(Box::pin(tried)).await;
+        let tried = self.slow_lane.run_behind(tried).await;
         tried.unwrap_or_else(|_elapsed| {
             let problem = format!("it took more than {} seconds", PROBE.as_secs());
             Err(Rejection::CannotStart(problem))
@@ -216,6 +217,10 @@ impl Runtime {
             .instantiate_pre(component)
             .map_err(|error| inspect::not_linked(component, &self.engine, &error))?;
         let exports = v1::Exports::find(&pre);
-        Ok(Loaded { pre, exports })
+        Ok(Loaded {
+            pre,
+            exports,
+            pace: Pace::default(),
+        })
     }
 }

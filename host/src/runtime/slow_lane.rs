@@ -1,22 +1,27 @@
-//! Where guests go on that do not come to an end at once.
+//! Where guests run that take long.
 //!
 //! A guest that computes for milliseconds holds a worker thread for each of them,
 //! and between two of its turns the scheduler looks at sockets and timers only now
 //! and then: a few such guests made everybody else wait for a second (`cargo xtask
 //! hostile`, the attack `loop`). So the calls of ordinary plugins, which take
 //! microseconds, end where they began; whoever is still computing at the first
-//! interruption is moved to threads of its own, which come last for the processor.
-//! Waiting for the host is no reason to be moved.
+//! interruption is moved to threads of its own, which come last for the processor
+//! and leave one to the others. A plugin whose last call was such a one begins
+//! there: what it makes the host do (to read a large answer, say) is never
+//! interrupted. Waiting for the host is no reason to be moved.
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
+
+use super::engine::TICK;
 
 /// How far behind: a thread of the server gets about ten times as much of a
 /// processor that both want, and need not wait for the end of the other's turn.
@@ -24,6 +29,10 @@ const NICE: i32 = 10;
 
 /// Turns between two looks at sockets and timers; each may take a millisecond here.
 const EVENT_INTERVAL: u32 = 4;
+
+/// Who keeps a thread for longer than this without a pause is slow: as long as it
+/// takes to the first interruption.
+const SLOW: Duration = TICK.saturating_mul(2);
 
 /// The threads behind.
 pub(super) struct SlowLane {
@@ -45,9 +54,31 @@ impl Interrupted {
     }
 }
 
+/// Whether a plugin's last call took long. One for each loaded plugin.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    slow: AtomicBool,
+}
+
+impl Pace {
+    fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, longest: Duration) {
+        let slow = longest >= SLOW;
+        // Most often it is as it was; then nobody's cache is disturbed.
+        if slow != self.is_slow() {
+            self.slow.store(slow, Ordering::Relaxed);
+        }
+    }
+}
+
 impl SlowLane {
     pub(super) fn start() -> io::Result<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let runtime = Builder::new_multi_thread()
+            .worker_threads((processors - 1).max(1))
             .thread_name("slow-lane")
             .enable_all()
             .event_interval(EVENT_INTERVAL)
@@ -61,31 +92,40 @@ impl SlowLane {
         })
     }
 
-    /// Runs a call here for as long as it is not interrupted, and then in the lane.
+    /// Runs a call of a plugin: here for as long as it is not interrupted, and then
+    /// in the lane; or there from the beginning, if it was slow the last time.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        call: impl Future<Output = T> + Send + 'static,
+        pace: &Pace,
         interrupted: &Interrupted,
+        call: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        let mut call = Box::pin(call);
+        let mut call = Box::pin(timed(call));
+        if pace.is_slow() {
+            let (value, longest) = self.run_behind(call).await;
+            pace.note(longest);
+            return value;
+        }
         let ended = poll_fn(|context| match call.as_mut().poll(context) {
-            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
             Poll::Pending if interrupted.is_set() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        match ended.await {
-            Some(value) => value,
+        let (value, longest) = match ended.await {
+            Some(ended) => ended,
             None => self.run_behind(call).await,
-        }
+        };
+        pace.note(longest);
+        value
     }
 
-    /// Runs a call in the lane from the beginning.
+    /// Runs something in the lane from the beginning.
     pub(super) async fn run_behind<T: Send + 'static>(
         &self,
-        mut call: Pin<Box<impl Future<Output = T> + Send + 'static>>,
+        call: impl Future<Output = T> + Send + 'static,
     ) -> T {
         let Some(runtime) = &self.runtime else {
-            return call.as_mut().await;
+            return call.await;
         };
         match AbortOnDropHandle::new(runtime.spawn(call)).await {
             Ok(value) => value,
@@ -98,11 +138,76 @@ impl SlowLane {
     }
 }
 
+/// What a future gives, and the longest it has kept its thread at a time.
+async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
+    let mut future = std::pin::pin!(future);
+    let mut longest = Duration::ZERO;
+    poll_fn(|context| {
+        let began = Instant::now();
+        let polled = future.as_mut().poll(context);
+        longest = longest.max(began.elapsed());
+        polled.map(|value| (value, longest))
+    })
+    .await
+}
+
 impl Drop for SlowLane {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // Waiting is not allowed where this may be dropped, and not needed.
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> String {
+        std::thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    async fn pause() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_stays_and_who_is_interrupted_goes_on_behind() {
+        let lane = SlowLane::start().unwrap();
+        let (pace, interrupted) = (Pace::default(), Interrupted::default());
+        let seen = interrupted.clone();
+        let call = async move {
+            pause().await;
+            let waited = name();
+            seen.set();
+            pause().await;
+            (waited, name())
+        };
+        let (waited, after) = lane.run(&pace, &interrupted, call).await;
+        assert_ne!(waited, "slow-lane");
+        assert_eq!(after, "slow-lane");
+    }
+
+    #[tokio::test]
+    async fn who_was_slow_begins_behind_until_it_is_quick_again() {
+        let lane = SlowLane::start().unwrap();
+        let (pace, never) = (Pace::default(), Interrupted::default());
+        let slow = async { std::thread::sleep(SLOW) };
+        lane.run(&pace, &never, slow).await;
+        // A busy machine may make a quick call look slow now and then.
+        let mut names = Vec::new();
+        for _ in 0..50 {
+            names.push(lane.run(&pace, &never, async { name() }).await);
+        }
+        assert_eq!(names[0], "slow-lane");
+        assert!(names.iter().any(|name| name != "slow-lane"));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "as it happens")]
+    async fn a_panic_behind_comes_back() {
+        let lane = SlowLane::start().unwrap();
+        lane.run_behind(async { panic!("as it happens") }).await;
     }
 }
