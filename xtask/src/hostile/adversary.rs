@@ -105,7 +105,9 @@ impl Shared {
             }
             ("/endless-body", _) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
-                flood(&mut stream, b"20\r\n01234567890123456789012345678901\r\n")
+                // Large chunks: reading many small ones would use up the guest's time.
+                let chunk = [&b"4000\r\n"[..], &[b'x'; 0x4000], b"\r\n"].concat();
+                flood(&mut stream, &chunk)
             }
             ("/huge-head", _) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
