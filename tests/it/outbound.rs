@@ -348,3 +348,36 @@ async fn a_call_that_waits_for_a_slow_host_is_answered_in_time() {
     let error = &event["decision"]["invocations"][0]["error"];
     assert_eq!(error["code"], "timeout", "{event}");
 }
+
+#[tokio::test]
+async fn an_author_tries_requests_without_a_server() {
+    let downstream = Downstream::start().await;
+    let url = downstream.url("/echo");
+    let invoke = move |arguments: Vec<String>| {
+        let mut command = crate::binary::command();
+        command
+            .arg("invoke")
+            .arg(crate::guests::path("misbehave"))
+            .arg("--payload")
+            .arg(crate::binary::workspace().join("tests/fixtures/dasha/tool.json"))
+            .args(["--set", "mode=fetch", "--set", &format!("url={url}")])
+            .args(arguments);
+        let output = command.output().expect("the program runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let origin = downstream.url("/");
+    let (granted, denied) = tokio::task::spawn_blocking(move || {
+        let allow = ["--allow", "127.0.0.0/8"].map(str::to_owned);
+        let http = ["--http".to_owned(), origin];
+        (
+            invoke([allow.to_vec(), http.to_vec()].concat()),
+            invoke(allow.to_vec()),
+        )
+    })
+    .await
+    .expect("both runs");
+    assert!(granted.contains("\"status\":200"), "{granted}");
+    assert!(denied.contains("HTTP-request-denied"), "{denied}");
+    assert!(denied.contains("grants.http"), "{denied}");
+    assert_eq!(downstream.requests(), 1);
+}

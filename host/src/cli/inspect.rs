@@ -15,7 +15,7 @@ use crate::domain::inspection::Report;
 use crate::domain::limits::CallLimits;
 use crate::runtime::Runtime;
 
-/// Show what a component is, exports, imports and may want, as an upload would.
+/// Show what a component is and what it wants, as an upload would.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
     /// The component.

@@ -5,13 +5,18 @@
 //! `call` fills in the secrets of the headers once per change of the set-up, so
 //! that a guest never sees one.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::net::IpAddr;
+mod header;
+mod host;
 
-use ::http::{HeaderName, Method};
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::http::Method;
 use serde::{Deserialize, Serialize};
 
+pub use self::header::{
+    AddedHeader, HeaderTemplate, InvalidHeader, InvalidTemplate, is_header_text,
+};
+pub use self::host::{Host, HostPattern, InvalidHost};
 use crate::domain::plugin::Name;
 
 /// One host that may be called.
@@ -38,14 +43,6 @@ pub struct Destination<'a> {
     pub scheme: Scheme,
     pub host: Host<'a>,
     pub port: u16,
-}
-
-/// A host in its one canonical form, as URLs are parsed: names in lower case and
-/// ASCII, every way to write an IPv4 address read as that address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Host<'a> {
-    Name(&'a str),
-    Address(IpAddr),
 }
 
 impl HttpGrant {
@@ -83,100 +80,6 @@ impl Scheme {
     }
 }
 
-/// A name, all names below one (`*.example.com`), or an address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum HostPattern {
-    Name(String),
-    /// The part after `*.`
-    Below(String),
-    Address(IpAddr),
-}
-
-/// A text that names no host.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidHost {
-    #[error(
-        "a wildcard stands for the names below a domain, as in *.example.com; every host cannot be granted at once"
-    )]
-    Wildcard,
-    #[error(
-        "expected a host name in lower-case ASCII (xn--… for others), *.domain, or an IP address, without scheme, port or path"
-    )]
-    Name,
-}
-
-impl HostPattern {
-    fn matches(&self, host: Host<'_>) -> bool {
-        match (self, host) {
-            (Self::Name(granted), Host::Name(name)) => granted == name,
-            (Self::Below(domain), Host::Name(name)) => name
-                .strip_suffix(domain.as_str())
-                .and_then(|rest| rest.strip_suffix('.'))
-                .is_some_and(|below| !below.is_empty()),
-            (Self::Address(granted), Host::Address(address)) => *granted == address,
-            (Self::Name(_) | Self::Below(_), Host::Address(_))
-            | (Self::Address(_), Host::Name(_)) => false,
-        }
-    }
-}
-
-/// Whether a text is a host name in its canonical form. One whose last label is a
-/// number would be read as an address by URL parsers.
-fn is_name(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-    };
-    let last = text.rsplit('.').next().unwrap_or_default();
-    let number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
-    text.len() <= 253 && text.split('.').all(label) && !number
-}
-
-impl TryFrom<String> for HostPattern {
-    type Error = InvalidHost;
-    fn try_from(text: String) -> Result<Self, InvalidHost> {
-        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
-        if let Ok(address) = bare.unwrap_or(&text).parse::<IpAddr>() {
-            return Ok(Self::Address(address));
-        }
-        if let Some(domain) = text.strip_prefix("*.") {
-            // One label is a whole top-level domain.
-            if is_name(domain) && domain.contains('.') {
-                return Ok(Self::Below(domain.to_owned()));
-            }
-            return Err(InvalidHost::Wildcard);
-        }
-        if text.contains('*') {
-            return Err(InvalidHost::Wildcard);
-        }
-        if is_name(&text) {
-            return Ok(Self::Name(text));
-        }
-        Err(InvalidHost::Name)
-    }
-}
-
-impl fmt::Display for HostPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Below(domain) => write!(f, "*.{domain}"),
-            Self::Address(address) => write!(f, "{address}"),
-        }
-    }
-}
-
-impl From<HostPattern> for String {
-    fn from(pattern: HostPattern) -> Self {
-        pattern.to_string()
-    }
-}
-
 /// A method in upper case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -205,166 +108,8 @@ impl From<MethodName> for String {
     }
 }
 
-/// The name of a header that a grant adds.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AddedHeader(String);
-
-/// A header that a grant cannot add.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidHeader {
-    #[error("expected the name of a header, such as authorization")]
-    Name,
-    #[error("this header belongs to the connection and is set by the host")]
-    Reserved,
-}
-
-/// Set by the HTTP client, or about the connection rather than the request.
-const RESERVED: [&str; 10] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-impl AddedHeader {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for AddedHeader {
-    type Error = InvalidHeader;
-    fn try_from(text: String) -> Result<Self, InvalidHeader> {
-        let name = HeaderName::try_from(text).map_err(|_| InvalidHeader::Name)?;
-        if RESERVED.contains(&name.as_str()) {
-            return Err(InvalidHeader::Reserved);
-        }
-        Ok(Self(name.as_str().to_owned()))
-    }
-}
-
-impl From<AddedHeader> for String {
-    fn from(header: AddedHeader) -> Self {
-        header.0
-    }
-}
-
-/// A header's value with places for secrets: `Bearer ${secret:crm}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct HeaderTemplate {
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    Secret(Name),
-}
-
-/// A text that is no template.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTemplate {
-    #[error("a header's value has at most {} bytes", HeaderTemplate::MAX_LEN)]
-    TooLong,
-    #[error("a header's value is visible ASCII text and spaces")]
-    NotText,
-    #[error("${{ must be followed by secret:NAME and a closing }}, as in ${{secret:crm}}")]
-    Placeholder,
-}
-
-const OPEN: &str = "${";
-const SECRET: &str = "secret:";
-
-impl HeaderTemplate {
-    pub const MAX_LEN: usize = 4096;
-
-    /// Reads a template. What is not within `${…}` stands for itself.
-    pub fn parse(text: &str) -> Result<Self, InvalidTemplate> {
-        if text.len() > Self::MAX_LEN {
-            return Err(InvalidTemplate::TooLong);
-        }
-        if !is_header_text(text) {
-            return Err(InvalidTemplate::NotText);
-        }
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once(OPEN) {
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
-            }
-            let (inside, left) = after.split_once('}').ok_or(InvalidTemplate::Placeholder)?;
-            let name = inside
-                .strip_prefix(SECRET)
-                .and_then(|name| name.parse().ok())
-                .ok_or(InvalidTemplate::Placeholder)?;
-            parts.push(Part::Secret(name));
-            rest = left;
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        Ok(Self { parts })
-    }
-
-    /// The secrets it uses.
-    pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Secret(name) => Some(name),
-            Part::Text(_) => None,
-        })
-    }
-
-    /// The value with its secrets filled in; `None` if one of them is missing.
-    pub fn render<'s>(&self, secret: impl Fn(&Name) -> Option<&'s str>) -> Option<String> {
-        self.parts
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => Some(text.as_str()),
-                Part::Secret(name) => secret(name),
-            })
-            .collect()
-    }
-}
-
-/// Whether a text can be (part of) a header's value.
-pub fn is_header_text(text: &str) -> bool {
-    text.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
-}
-
-impl TryFrom<String> for HeaderTemplate {
-    type Error = InvalidTemplate;
-    fn try_from(text: String) -> Result<Self, InvalidTemplate> {
-        Self::parse(&text)
-    }
-}
-
-impl fmt::Display for HeaderTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.parts.iter().try_for_each(|part| match part {
-            Part::Text(text) => f.write_str(text),
-            Part::Secret(name) => write!(f, "{OPEN}{SECRET}{name}}}"),
-        })
-    }
-}
-
-impl From<HeaderTemplate> for String {
-    fn from(template: HeaderTemplate) -> Self {
-        template.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn grant(text: &str) -> HttpGrant {
@@ -459,36 +204,6 @@ mod tests {
         ] {
             let error = serde_json::from_str::<HttpGrant>(text).unwrap_err();
             assert!(error.to_string().contains(said), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_template_is_filled_in_with_its_secrets() {
-        let template = HeaderTemplate::parse("Basic ${secret:user}:${secret:key} $5 {x}").unwrap();
-        let names: Vec<_> = template.names().map(Name::as_str).collect();
-        assert_eq!(names, ["user", "key"]);
-        let secret = |name: &Name| (name.as_str() == "user").then_some("ada");
-        assert_eq!(template.render(secret), None);
-        assert_eq!(
-            template.render(|_| Some("${secret:user}")).unwrap(),
-            "Basic ${secret:user}:${secret:user} $5 {x}",
-            "what a secret holds is not read again"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn a_template_shows_what_it_was_read_from(text in "[ -~]{0,40}") {
-            if let Ok(template) = HeaderTemplate::parse(&text) {
-                prop_assert_eq!(template.to_string(), text);
-            }
-        }
-
-        #[test]
-        fn a_host_pattern_shows_what_it_was_read_from(text in "[a-z0-9.*-]{1,20}") {
-            if let Ok(pattern) = HostPattern::try_from(text.clone()) {
-                prop_assert_eq!(pattern.to_string(), text);
-            }
         }
     }
 }
