@@ -30,8 +30,8 @@ const NICE: i32 = 10;
 /// Turns between two looks at sockets and timers; each may take a millisecond here.
 const EVENT_INTERVAL: u32 = 4;
 
-/// Who keeps a thread for longer than this without a pause is slow: as long as it
-/// takes to the first interruption.
+/// Who keeps threads for as long as this in all is slow: as long as it takes to the
+/// first interruption.
 const SLOW: Duration = TICK.saturating_mul(2);
 
 /// The threads behind.
@@ -65,8 +65,8 @@ impl Pace {
         self.slow.load(Ordering::Relaxed)
     }
 
-    fn note(&self, longest: Duration) {
-        let slow = longest >= SLOW;
+    fn note(&self, busy: Duration) {
+        let slow = busy >= SLOW;
         // Most often it is as it was; then nobody's cache is disturbed.
         if slow != self.is_slow() {
             self.slow.store(slow, Ordering::Relaxed);
@@ -102,8 +102,8 @@ impl SlowLane {
     ) -> T {
         let mut call = Box::pin(timed(call));
         if pace.is_slow() {
-            let (value, longest) = self.run_behind(call).await;
-            pace.note(longest);
+            let (value, busy) = self.run_behind(call).await;
+            pace.note(busy);
             return value;
         }
         let ended = poll_fn(|context| match call.as_mut().poll(context) {
@@ -111,11 +111,11 @@ impl SlowLane {
             Poll::Pending if interrupted.is_set() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        let (value, longest) = match ended.await {
+        let (value, busy) = match ended.await {
             Some(ended) => ended,
             None => self.run_behind(call).await,
         };
-        pace.note(longest);
+        pace.note(busy);
         value
     }
 
@@ -138,15 +138,16 @@ impl SlowLane {
     }
 }
 
-/// What a future gives, and the longest it has kept its thread at a time.
+/// What a future gives, and for how long it has kept threads. All its turns count: one
+/// that yields often is not quick for that.
 async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     let mut future = std::pin::pin!(future);
-    let mut longest = Duration::ZERO;
+    let mut busy = Duration::ZERO;
     poll_fn(|context| {
         let began = Instant::now();
         let polled = future.as_mut().poll(context);
-        longest = longest.max(began.elapsed());
-        polled.map(|value| (value, longest))
+        busy += began.elapsed();
+        polled.map(|value| (value, busy))
     })
     .await
 }
