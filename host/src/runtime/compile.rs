@@ -124,8 +124,8 @@ pub(super) async fn in_child(
     }
 }
 
-/// The first bytes of what the child writes. What comes after is left in the pipe,
-/// where it makes the child wait for its time limit.
+/// The first bytes of what the child writes. Then the pipe is closed: whatever more it
+/// has to say is an error to it, and it ends.
 async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {

@@ -15,8 +15,8 @@ pub(super) struct MonotonicClock {
     pub(super) started: Instant,
 }
 
-/// WASI's clocks cannot fail: a replay that diverges is told by standing still, and
-/// the guest's next import says it.
+/// WASI's clocks cannot fail: in a replay that diverges they show nothing, and
+/// [`Recorder::diverged`] tells.
 impl HostWallClock for WallClock {
     fn resolution(&self) -> Duration {
         Duration::from_millis(1)
