@@ -17,9 +17,9 @@ use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
 use crate::egress::{Egress, EgressError};
 use crate::http::{self, Caps, Services};
-use crate::notices;
 use crate::runtime::{CompileOptions, EngineOptions, Runtime, StartError};
 use crate::store::{OpenError, OpenStore, Store, StoreError, TokenHash};
+use crate::{delivery, notices};
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,7 @@ pub struct App {
     stop: CancellationToken,
     server: JoinHandle<()>,
     worker: JoinHandle<()>,
+    deliveries: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
 }
 
@@ -99,6 +100,7 @@ impl App {
         let caps = Caps {
             hook_body: config.limits.hook_body_bytes,
             plugin_body: config.limits.plugin_body_bytes,
+            plain_endpoints: config.plain_endpoints,
         };
         let services = Services {
             switch: Arc::clone(&switch),
@@ -115,6 +117,8 @@ impl App {
             config.drain,
         ));
         let at_once = config.limits.concurrent_notices;
+        let deliveries = delivery::run(Arc::clone(&switch), store.clone(), stop.clone());
+        let deliveries = tokio::spawn(deliveries);
         let worker = tokio::spawn(notices::run(switch, store.clone(), at_once, stop.clone()));
         let housekeeping = tokio::spawn(housekeeping(store));
         Ok(Self {
@@ -124,6 +128,7 @@ impl App {
             stop,
             server,
             worker,
+            deliveries,
             housekeeping,
         })
     }
@@ -131,7 +136,11 @@ impl App {
     /// Stops taking requests, waits for those in flight, writes what is waiting.
     pub async fn stop(self) {
         self.stop.cancel();
-        for (task, name) in [(self.server, "server"), (self.worker, "notice worker")] {
+        for (task, name) in [
+            (self.server, "server"),
+            (self.worker, "notice worker"),
+            (self.deliveries, "delivery worker"),
+        ] {
             if task.await.is_err() {
                 tracing::error!(task = name, "a task has panicked");
             }

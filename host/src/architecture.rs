@@ -27,6 +27,10 @@ const LAYERS: &[Layer] = &[
         uses: &["egress", "domain"],
     },
     Layer {
+        name: "dispatch",
+        uses: &["dispatch", "egress", "domain"],
+    },
+    Layer {
         name: "runtime",
         uses: &["runtime", "egress", "domain"],
     },
@@ -37,8 +41,12 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "call",
         uses: &[
-            "call", "ingest", "runtime", "store", "egress", "json", "domain",
+            "call", "ingest", "runtime", "store", "dispatch", "egress", "json", "domain",
         ],
+    },
+    Layer {
+        name: "delivery",
+        uses: &["delivery", "call", "store", "dispatch", "domain"],
     },
     Layer {
         name: "notices",

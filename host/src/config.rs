@@ -28,6 +28,8 @@ pub struct Config {
     pub compile: CompileLimits,
     /// Which networks may be reached.
     pub egress: EgressOptions,
+    /// Whether endpoints may have a URL without TLS.
+    pub plain_endpoints: bool,
     /// How long requests in flight are waited for when the server stops.
     pub drain: Duration,
 }
@@ -137,6 +139,7 @@ struct File {
 struct EgressSection {
     allow: Vec<IpNet>,
     extra_roots: Option<PathBuf>,
+    plain_endpoints: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -209,6 +212,7 @@ impl Config {
                 allow: file.egress.allow,
                 extra_roots: file.egress.extra_roots,
             },
+            plain_endpoints: file.egress.plain_endpoints,
             limits: file.limits,
             drain: Duration::from_secs(file.drain_seconds),
         })

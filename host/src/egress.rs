@@ -161,7 +161,15 @@ pub struct Outgoing {
     pub target: Target,
     pub headers: HeaderMap,
     /// None sends no body at all, which is not an empty one.
-    pub body: Option<BodyStream>,
+    pub body: Option<RequestBody>,
+}
+
+/// A request's body.
+pub enum RequestBody {
+    /// Sent with its length.
+    Whole(Bytes),
+    /// Sent in chunks. An error in it breaks the request off.
+    Stream(BodyStream),
 }
 
 impl fmt::Debug for Outgoing {
@@ -172,7 +180,15 @@ impl fmt::Debug for Outgoing {
     }
 }
 
-/// A request's body. An error in it breaks the request off.
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Stream(_) => "Stream",
+        })
+    }
+}
+
 pub type BodyStream =
     Pin<Box<dyn Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Send>>;
 
@@ -221,7 +237,10 @@ impl Egress {
         }
         let mut request = reqwest::Request::new(outgoing.method, outgoing.target.url);
         *request.headers_mut() = outgoing.headers;
-        *request.body_mut() = outgoing.body.map(reqwest::Body::wrap_stream);
+        *request.body_mut() = outgoing.body.map(|body| match body {
+            RequestBody::Whole(bytes) => bytes.into(),
+            RequestBody::Stream(stream) => reqwest::Body::wrap_stream(stream),
+        });
         let execute = self.home.spawn(self.client.execute(request));
         match AbortOnDropHandle::new(execute).await {
             Ok(response) => response.map(Into::into).map_err(SendError::from_client),

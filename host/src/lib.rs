@@ -10,6 +10,7 @@ pub mod app;
 pub mod config;
 pub mod telemetry;
 
+pub mod delivery;
 pub mod http;
 pub mod notices;
 
@@ -18,6 +19,8 @@ pub mod call;
 pub mod ingest;
 pub mod runtime;
 pub mod store;
+
+pub mod dispatch;
 
 pub mod egress;
 

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use super::{CallError, Case, Decided, Route, RouteError, Switch};
+use super::{CallError, Case, Decided, Route, RouteError, Switch, owed};
 use crate::domain::decision::{Answer, Decision, EventAnswer, Outcome, Why};
 use crate::domain::event::CallEvent;
-use crate::domain::id::DeliveryId;
+use crate::domain::log::LogLine;
 use crate::domain::source::Patience;
 use crate::json;
-use crate::store::journal::{self, DecisionRecord, EventRecord};
+use crate::store::journal::{DecisionRecord, EventRecord, OwedDelivery};
 use crate::store::notice::ClaimedNotice;
 
 /// A notice that was claimed this often killed the host, or nearly: it is not
@@ -50,22 +49,62 @@ impl Switch {
             }
             None => unasked(record, EventAnswer::Unchanged {}, Why::NoBinding, started),
         };
-        let owed = match &answer {
-            Answer::Event(answer) => journal::owed(answer, || DeliveryId::from(Uuid::now_v7())),
-            Answer::Start(_) | Answer::Transfer(_) | Answer::Tool(_) => Vec::new(),
-        };
+        let (owed, notes) = self.owed(record, &answer).await?;
+        let mut log = decided.log;
+        if let Some(last) = decided.decision.invocations.last() {
+            log.extend(notes.into_iter().map(|line| (last.binding, line)));
+        }
         let decision = DecisionRecord {
             organization: record.organization,
             event: record.id,
             decision: decided.decision,
             reply: None,
-            log: decided.log,
+            log,
         };
-        self.store.complete(&decision, &owed).await?;
+        self.store.complete(record, &decision, &owed).await?;
+        self.ring(record, &owed);
         Ok(Decided {
             decision: decision.decision,
             log: decision.log,
+            forward: None,
         })
+    }
+
+    /// Stores a notice that no handler is bound for, with what is owed for it.
+    pub(super) async fn accept_unhandled(
+        &self,
+        record: &EventRecord,
+    ) -> Result<Decided, CallError> {
+        let started = Instant::now();
+        let answer = EventAnswer::Unchanged {};
+        let (decided, answer) = unasked(record, answer, Why::NoBinding, started);
+        let (owed, _no_notes) = self.owed(record, &answer).await?;
+        let decision = DecisionRecord {
+            organization: record.organization,
+            event: record.id,
+            decision: decided.decision,
+            reply: None,
+            log: Vec::new(),
+        };
+        self.store.accept_handled(record, &decision, &owed).await?;
+        self.ring(record, &owed);
+        Ok(Decided {
+            decision: decision.decision,
+            log: decision.log,
+            forward: None,
+        })
+    }
+
+    async fn owed(
+        &self,
+        record: &EventRecord,
+        answer: &Answer,
+    ) -> Result<(Vec<OwedDelivery>, Vec<LogLine>), CallError> {
+        let Answer::Event(answer) = answer else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let directory = self.directories.of(record.organization).await?;
+        Ok(owed::for_answer(&directory, record, answer, &self.clock))
     }
 
     /// A stored notice as an event again; none if its source is gone, or if its
@@ -74,7 +113,10 @@ impl Switch {
         &self,
         record: &EventRecord,
     ) -> Result<Option<(Arc<Route>, Arc<CallEvent>)>, CallError> {
-        let route = match self.routes.get(record.source).await {
+        let Some(source) = record.source else {
+            return Ok(None);
+        };
+        let route = match self.routes.get(source).await {
             Ok(route) => route,
             Err(RouteError::UnknownSource(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -109,6 +151,7 @@ fn unasked(
         Decided {
             decision,
             log: Vec::new(),
+            forward: None,
         },
         answer,
     )

@@ -1,17 +1,25 @@
 //! The story: what happens to a webhook between its arrival and its reply.
 //!
 //! A question: prove → parse → ask the bound plugins, the most specific first →
-//! fall back to a verdict → render → record → reply. A notice: prove → parse →
-//! store → acknowledge; later [`Switch::handle`] (in `handle.rs`) asks its event
-//! handler and records what is owed to whom.
+//! leave it to an endpoint if the plugin says so (`forward.rs`) → fall back to a
+//! verdict → render → record, with what is owed to whom (`owed.rs`) → reply. A notice:
+//! prove → parse → store → acknowledge; later [`Switch::handle`] (in `handle.rs`) asks
+//! its event handler and records what is owed. A notice that no handler is bound for is
+//! stored with what is owed at once.
 //!
-//! This is the one module that joins `ingest`, `runtime` and `store`, which do not
-//! know each other. `http` brings requests, [`crate::notices`] brings stored
-//! notices back.
+//! This is the one module that joins `ingest`, `runtime`, `dispatch` and `store`, which
+//! do not know each other. `http` brings requests, [`crate::notices`] brings stored
+//! notices back, and [`crate::delivery`] sends what is owed, when [`Doorbell`] rings.
 
+mod attempt;
 mod breakers;
+mod clock;
+mod doorbell;
+mod endpoints;
+mod forward;
 mod handle;
 mod outbound;
+mod owed;
 mod route;
 mod space;
 
@@ -23,11 +31,16 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+pub use self::attempt::KEPT_REPLY;
 pub use self::breakers::Breakers;
+pub use self::clock::Clock;
+pub use self::doorbell::{Addressee, Doorbell};
+pub use self::endpoints::{Directories, Directory};
 use self::outbound::Outbound;
 pub use self::route::RouteError;
 use self::route::{Route, Routes};
 use self::space::PluginSpace;
+use crate::dispatch::Dispatcher;
 use crate::domain::binding::{self, Binding};
 use crate::domain::decision::{
     Answer, Decision, EventAnswer, Failure, FailureCode, Invocation, InvocationOutcome, Opinion,
@@ -46,7 +59,7 @@ use crate::json::{self, ReadError};
 use crate::runtime::capability::kv::{Denied, KeyValue};
 use crate::runtime::capability::recorder::Recorder;
 use crate::runtime::{Context, Grants, Input, Runtime};
-use crate::store::journal::{DecisionRecord, EventRecord, SentReply};
+use crate::store::journal::{DecisionRecord, EventRecord, ForwardRecord, OwedDelivery, SentReply};
 use crate::store::{Store, StoreError};
 
 /// A request that gets no answer of a plugin or a verdict, and why.
@@ -85,15 +98,16 @@ impl Arrival {
 pub struct Received {
     pub event: EventId,
     pub reply: Reply,
-    /// How a question was decided; a notice's decision is yet to come.
+    /// How it was decided; none for a notice whose handler is yet to run.
     pub decided: Option<Decided>,
 }
 
-/// A decision with what the plugins said on the way.
+/// A decision with what the plugins said on the way, and what was sent.
 #[derive(Debug)]
 pub struct Decided {
     pub decision: Decision,
     pub log: Vec<(BindingId, LogLine)>,
+    forward: Option<ForwardRecord>,
 }
 
 /// Takes events in and decides. One for the process.
@@ -103,7 +117,11 @@ pub struct Switch {
     runtime: Arc<Runtime>,
     routes: Routes,
     breakers: Breakers,
+    directories: Directories,
+    dispatcher: Dispatcher,
     accepted: Notify,
+    owed: Doorbell,
+    clock: Clock,
 }
 
 /// The event being decided.
@@ -123,13 +141,18 @@ struct Standing {
 
 impl Switch {
     pub fn new(store: Store, runtime: Arc<Runtime>, egress: Egress) -> Self {
-        let routes = Routes::new(store.clone(), Arc::clone(&runtime), Outbound::new(egress));
+        let outbound = Outbound::new(egress.clone());
+        let routes = Routes::new(store.clone(), Arc::clone(&runtime), outbound);
         Self {
+            directories: Directories::new(store.clone()),
+            dispatcher: Dispatcher::new(egress),
             store,
             runtime,
             routes,
             breakers: Breakers::default(),
             accepted: Notify::new(),
+            owed: Doorbell::default(),
+            clock: Clock::start(),
         }
     }
 
@@ -146,18 +169,29 @@ impl Switch {
         let record = record_of(&route, &event, inbound, arrival.time);
         match event.matter {
             Matter::Question(_) => self.answer(&route, &event, &record, arrival).await,
-            Matter::Notice(_) => self.accept(&route, &record).await,
+            Matter::Notice(_) => self.accept(&route, &event, &record).await,
         }
     }
 
-    async fn accept(&self, route: &Route, record: &EventRecord) -> Result<Received, CallError> {
-        self.store.accept(record).await?;
-        self.accepted.notify_one();
-        let reply = Reply::Body(route.dialect.acknowledge(record.id));
+    async fn accept(
+        &self,
+        route: &Route,
+        event: &CallEvent,
+        record: &EventRecord,
+    ) -> Result<Received, CallError> {
+        let facts = event.facts();
+        let mut bound = binding::candidates(&route.bindings, route.source.id, &facts);
+        let decided = if bound.next().is_some() {
+            self.store.accept(record).await?;
+            self.accepted.notify_one();
+            None
+        } else {
+            Some(self.accept_unhandled(record).await?)
+        };
         Ok(Received {
             event: record.id,
-            reply,
-            decided: None,
+            reply: Reply::Body(route.dialect.acknowledge(record.id)),
+            decided,
         })
     }
 
@@ -187,14 +221,22 @@ impl Switch {
             reply: Some(sent(&reply)),
             log: decided.log,
         };
+        let directory = self.directories.of(record.organization).await?;
+        let owed = owed::for_subscribers(&directory, record, &self.clock);
+        let forward = decided.forward;
+        let recorded = self
+            .store
+            .record(record, &decision, &owed, forward.as_ref());
         // The margin is there for this.
         let margin = Duration::from_millis(patience.margin_ms.into());
-        timeout_at(deadline + margin, self.store.record(record, &decision))
+        timeout_at(deadline + margin, recorded)
             .await
             .map_err(|_elapsed| CallError::RecordedLate)??;
+        self.ring(record, &owed);
         let decided = Decided {
             decision: decision.decision,
             log: decision.log,
+            forward,
         };
         Ok(Received {
             event: record.id,
@@ -210,6 +252,7 @@ impl Switch {
         let mut invocations = Vec::new();
         let mut log = Vec::new();
         let mut standing = None;
+        let mut forward = None;
         for binding in binding::candidates(&route.bindings, route.source.id, &facts) {
             let asked = self.ask(route, binding, case).await;
             log.extend(asked.log.into_iter().map(|line| (binding.id, line)));
@@ -221,6 +264,12 @@ impl Switch {
                     outcome: Outcome::Answered,
                 }),
                 Says::Pass => continue,
+                Says::Forward(to) => {
+                    let forwarded = self.forward(route, case, &to).await;
+                    forward = forwarded.record;
+                    let verdict = |why| route.verdict(Some(binding), handler, why);
+                    Some(forwarded.result.unwrap_or_else(verdict))
+                }
                 Says::Nothing(why) => Some(route.verdict(Some(binding), handler, why)),
             };
             break;
@@ -239,7 +288,12 @@ impl Switch {
             elapsed: case.started.elapsed(),
             decided_at: Timestamp::now(),
         };
-        (Decided { decision, log }, standing.reply)
+        let decided = Decided {
+            decision,
+            log,
+            forward,
+        };
+        (decided, standing.reply)
     }
 
     /// Calls one binding's plugin and checks what it says.
@@ -291,6 +345,30 @@ impl Switch {
             invocation,
             log,
         }
+    }
+
+    /// Whom to tell that something came to be owed.
+    pub fn doorbell(&self) -> &Doorbell {
+        &self.owed
+    }
+
+    /// By which attempts are due.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Everybody's endpoints.
+    pub fn directories(&self) -> &Directories {
+        &self.directories
+    }
+
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    fn ring(&self, event: &EventRecord, owed: &[OwedDelivery]) {
+        let addressees = owed.iter().map(|it| (event.organization, it.endpoint));
+        self.owed.ring(addressees);
     }
 
     /// The circuit breakers of bindings, to be looked at.
@@ -349,6 +427,8 @@ struct Asked {
 
 enum Says {
     Answer(Answer, Option<Reply>),
+    /// The endpoint of that name shall answer.
+    Forward(String),
     Pass,
     Nothing(Why),
 }
@@ -368,12 +448,9 @@ fn weigh(
     match result {
         Err(failure) => failed(failure),
         Ok(Opinion::Pass) => (Says::Pass, InvocationOutcome::Passed, None),
-        // Endpoints that could answer come with the forwarding of events.
-        Ok(Opinion::Forward(_endpoint)) => (
-            Says::Nothing(Why::ForwardUnavailable),
-            InvocationOutcome::Forwarded,
-            None,
-        ),
+        Ok(Opinion::Forward(endpoint)) => {
+            (Says::Forward(endpoint), InvocationOutcome::Forwarded, None)
+        }
         Ok(Opinion::Answer(answer)) => match ingest::render(route.dialect, &answer) {
             Ok(reply) => (
                 Says::Answer(answer, reply),
@@ -439,7 +516,7 @@ fn record_of(route: &Route, event: &CallEvent, inbound: Inbound, time: Timestamp
     EventRecord {
         organization: route.source.organization,
         id: EventId::from(Uuid::now_v7()),
-        source: route.source.id,
+        source: Some(route.source.id),
         kind: event.kind(),
         platform_type: event.platform_type.clone(),
         call_id: event.call.call_id.clone(),

@@ -23,7 +23,7 @@ use crate::call::{Arrival, Decided, Received, Switch};
 use crate::config::{CompileLimits, Limits};
 use crate::domain::Json;
 use crate::domain::binding::{Selector, Settings};
-use crate::domain::decision::{Answer, Decision, Invocation, Outcome, Why};
+use crate::domain::decision::{Answer, Decision, Invocation, Why};
 use crate::domain::event::Kind;
 use crate::domain::grant::http::{Destination, Host, HostPattern, HttpGrant};
 use crate::domain::grant::{Granted, KvGrant};
@@ -290,10 +290,7 @@ impl Shown {
                 body: None,
             },
         };
-        let why = match outcome {
-            Outcome::Answered => None,
-            Outcome::Verdict(why) => Some(why),
-        };
+        let why = outcome.why();
         Self {
             reply,
             outcome: outcome.as_str(),
@@ -325,7 +322,7 @@ impl Shown {
             Some(Why::AllPassed) => {
                 writeln!(out, "note   the plugin passed: this is the default verdict")?;
             }
-            Some(Why::ForwardUnavailable) => {
+            Some(Why::ForwardUnavailable | Why::ForwardFailed) => {
                 writeln!(
                     out,
                     "note   the plugin forwarded: this is the default verdict"
@@ -363,7 +360,9 @@ impl Shown {
                 bail!("the plugin failed, the reply is the default verdict: {failure}")
             }
             (Some(Why::PluginFailed), None) => bail!("the plugin failed"),
-            (Some(Why::AllPassed | Why::ForwardUnavailable) | None, _) => Ok(ExitCode::SUCCESS),
+            (Some(Why::AllPassed | Why::ForwardUnavailable | Why::ForwardFailed) | None, _) => {
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }

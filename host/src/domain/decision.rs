@@ -294,8 +294,11 @@ pub enum Why {
     AllPassed,
     /// A plugin failed: an error, a trap, a timeout, an answer that cannot be sent.
     PluginFailed,
-    /// A plugin forwarded to an endpoint that could not answer.
+    /// A plugin forwarded to an endpoint that is not there, is disabled, or could not
+    /// be asked in time.
     ForwardUnavailable,
+    /// A plugin forwarded to an endpoint that gave no usable answer.
+    ForwardFailed,
 }
 
 impl Why {
@@ -305,6 +308,7 @@ impl Why {
             Self::AllPassed => "all_passed",
             Self::PluginFailed => "plugin_failed",
             Self::ForwardUnavailable => "forward_unavailable",
+            Self::ForwardFailed => "forward_failed",
         }
     }
 }
@@ -313,6 +317,8 @@ impl Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Answered,
+    /// By an endpoint, to which a plugin left it.
+    Forwarded,
     Verdict(Why),
 }
 
@@ -320,13 +326,14 @@ impl Outcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
+            Self::Forwarded => "forwarded",
             Self::Verdict(_) => "verdict",
         }
     }
 
     pub fn why(self) -> Option<Why> {
         match self {
-            Self::Answered => None,
+            Self::Answered | Self::Forwarded => None,
             Self::Verdict(why) => Some(why),
         }
     }

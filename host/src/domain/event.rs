@@ -29,6 +29,15 @@ impl Kind {
     /// in [`CallEvent::platform_type`].
     pub const UNKNOWN: Self = Self(Cow::Borrowed("unknown"));
 
+    /// An endpoint fails again and again.
+    pub const ENDPOINT_FAILING: Self = Self(Cow::Borrowed("endpoint.failing"));
+    /// An endpoint takes events again.
+    pub const ENDPOINT_RECOVERED: Self = Self(Cow::Borrowed("endpoint.recovered"));
+    /// Nothing is sent to an endpoint any more.
+    pub const ENDPOINT_DISABLED: Self = Self(Cow::Borrowed("endpoint.disabled"));
+    /// A delivery was given up.
+    pub const DELIVERY_EXHAUSTED: Self = Self(Cow::Borrowed("delivery.exhausted"));
+
     /// Longest kind, in bytes.
     pub const MAX_LEN: usize = 64;
 
@@ -51,6 +60,14 @@ impl Kind {
     /// Whether the platform waits for an answer.
     pub fn is_question(&self) -> bool {
         self.handler() != Handler::Event
+    }
+
+    /// Whether Hookswitch says it about itself. A platform cannot: its dialect
+    /// gives its events other names.
+    pub fn is_our_own(&self) -> bool {
+        ["endpoint.", "delivery."]
+            .iter()
+            .any(|group| self.as_str().starts_with(group))
     }
 
     /// The handler that is asked about events of this kind.

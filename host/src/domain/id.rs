@@ -101,6 +101,14 @@ id!(
     /// One event owed to one endpoint.
     DeliveryId, "dlv"
 );
+id!(
+    /// An outbound destination.
+    EndpointId, "ep"
+);
+id!(
+    /// Work on many deliveries.
+    JobId, "job"
+);
 
 #[cfg(test)]
 mod tests {

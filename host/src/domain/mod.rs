@@ -6,13 +6,16 @@
 //!
 //! Reading order: [`event`] (what arrived), [`decision`] (what is answered),
 //! [`binding`] (who is asked, in which order), [`source`] and [`plugin`] (what an
-//! operator and a customer set up), [`limits`] and [`grant`] (what a plugin may use
+//! operator and a customer set up), [`endpoint`] and [`delivery`] (who is told, and
+//! how often it is tried), [`limits`] and [`grant`] (what a plugin may use
 //! and reach), [`kv`] and [`log`] (what a plugin keeps and
 //! says), [`id`] (how all of it is named).
 
 pub mod binding;
 pub mod breaker;
 pub mod decision;
+pub mod delivery;
+pub mod endpoint;
 pub mod event;
 pub mod grant;
 pub mod id;

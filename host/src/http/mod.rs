@@ -33,11 +33,15 @@ pub struct Services {
     pub caps: Caps,
 }
 
-/// Largest request bodies, in bytes.
+/// What requests may bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
+    /// Largest body, in bytes.
     pub hook_body: usize,
+    /// Largest body, in bytes.
     pub plugin_body: usize,
+    /// Whether endpoints may have a URL without TLS.
+    pub plain_endpoints: bool,
 }
 
 pub fn router(services: Services) -> Router {
@@ -68,6 +72,20 @@ pub fn router(services: Services) -> Router {
         .route(
             "/api/v1/bindings/{id}/activate",
             post(api::bindings::activate),
+        )
+        .route(
+            "/api/v1/endpoints",
+            get(api::endpoints::list).post(api::endpoints::create),
+        )
+        .route(
+            "/api/v1/endpoints/{id}",
+            get(api::endpoints::read)
+                .patch(api::endpoints::change)
+                .delete(api::endpoints::delete),
+        )
+        .route(
+            "/api/v1/endpoints/{id}/rotate",
+            post(api::endpoints::rotate),
         )
         .route("/api/v1/secrets", get(api::secrets::list))
         .route(

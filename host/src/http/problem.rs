@@ -227,6 +227,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
             StoreError::Changed { .. } => Self::new(Code::Changed, detail),
+            StoreError::TooMany { .. } => Self::new(Code::TooMany, detail),
             StoreError::InUse { .. } => Self::new(Code::InUse, detail),
             StoreError::NameTaken { .. } => Self::of_field(Code::NameTaken, "name", detail),
             StoreError::Database(_) | StoreError::Disk(_) | StoreError::Closing => {

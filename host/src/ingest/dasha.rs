@@ -5,16 +5,21 @@
 //! `type` is missing, `args` stands for `arguments`, and unknown types and fields
 //! are no error.
 
+mod reply;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Dialect, Reply, payload};
-use crate::domain::decision::{InvalidAnswer, StartAnswer, Target, ToolAnswer, TransferAnswer};
+use crate::domain::decision::{
+    Answer, InvalidAnswer, StartAnswer, Target, ToolAnswer, TransferAnswer,
+};
 use crate::domain::event::{Call, CallEvent, Kind, Matter, Question, Sip, Utterance};
 use crate::domain::id::EventId;
 use crate::domain::inspection::Tool;
+use crate::domain::plugin::Handler;
 use crate::domain::{Json, is_object};
 use crate::json::{self, ReadError};
 
@@ -182,6 +187,10 @@ impl Dialect for Dasha {
             ToolAnswer::Answer { result } => Reply::Body(result.clone()),
             ToolAnswer::Unavailable {} => Reply::Unavailable,
         })
+    }
+
+    fn read_reply(&self, handler: Handler, reply: &str) -> Result<Answer, ReadError> {
+        reply::read(handler, reply)
     }
 
     fn acknowledge(&self, event: EventId) -> Json {

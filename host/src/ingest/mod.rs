@@ -13,11 +13,13 @@ use std::net::IpAddr;
 
 use ::http::HeaderMap;
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use crate::domain::Json;
 use crate::domain::decision::{Answer, InvalidAnswer, StartAnswer, ToolAnswer, TransferAnswer};
 use crate::domain::event::CallEvent;
 use crate::domain::id::EventId;
+use crate::domain::plugin::Handler;
 use crate::json::ReadError;
 
 /// A request as it came in, nothing of it believed yet.
@@ -52,6 +54,10 @@ pub trait Dialect: Send + Sync {
 
     fn tool(&self, answer: &ToolAnswer) -> Result<Reply, InvalidAnswer>;
 
+    /// Reads what somebody else would reply to the platform: an endpoint that answers
+    /// a question in our place. What the platform would not understand is an error.
+    fn read_reply(&self, handler: Handler, reply: &str) -> Result<Answer, ReadError>;
+
     /// The reply to a notice that is stored.
     fn acknowledge(&self, event: EventId) -> Json;
 }
@@ -65,6 +71,28 @@ pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
         .iter()
         .copied()
         .find(|dialect| dialect.name() == name)
+}
+
+/// Checks what an endpoint replied to a question. It goes to the platform as it is, with
+/// everything in it that we do not know.
+pub fn relay(
+    dialect: &dyn Dialect,
+    handler: Handler,
+    reply: &str,
+) -> Result<(Answer, Json), UnusableReply> {
+    let answer = dialect.read_reply(handler, reply)?;
+    render(dialect, &answer)?;
+    let reply = RawValue::from_string(reply.to_owned()).map_err(ReadError::NotJson)?;
+    Ok((answer, reply))
+}
+
+/// A reply that the platform would not understand.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableReply {
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    #[error(transparent)]
+    Invalid(#[from] InvalidAnswer),
 }
 
 /// Renders the answer to a question and so checks it against the platform's form.

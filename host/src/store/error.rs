@@ -49,6 +49,8 @@ pub enum StoreError {
         id: String,
         by: String,
     },
+    #[error("there are {most} {what} already, which is the most there can be")]
+    TooMany { what: &'static str, most: i64 },
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
 }

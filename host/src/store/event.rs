@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
+use super::delivery::DeliverySummary;
 use super::page::{Page, PageRequest};
 use super::row;
 use super::{Store, StoreError};
 use crate::domain::Json;
 use crate::domain::event::Kind;
-use crate::domain::id::{BindingId, DeliveryId, EventId, OrganizationId, SourceId};
+use crate::domain::id::{BindingId, EventId, OrganizationId, SourceId};
 use crate::domain::log::LogLine;
 
 /// How far an event has come.
@@ -27,7 +28,8 @@ pub enum EventState {
 #[derive(Debug, Clone)]
 pub struct EventSummary {
     pub id: EventId,
-    pub source: SourceId,
+    /// None for what Hookswitch says itself.
+    pub source: Option<SourceId>,
     pub kind: String,
     pub platform_type: String,
     pub call_id: String,
@@ -44,7 +46,7 @@ pub struct EventDetail {
     pub payload: Json,
     pub decision: Option<StoredDecision>,
     pub log: Vec<(BindingId, LogLine)>,
-    pub deliveries: Vec<StoredDelivery>,
+    pub deliveries: Vec<DeliverySummary>,
 }
 
 /// A decision as it was stored. Answer and invocations are in their JSON form.
@@ -59,14 +61,6 @@ pub struct StoredDecision {
     pub elapsed_us: u64,
     pub invocations: Json,
     pub decided_at: Timestamp,
-}
-
-#[derive(Debug, Clone)]
-pub struct StoredDelivery {
-    pub id: DeliveryId,
-    pub endpoint: String,
-    pub state: String,
-    pub body: Option<Json>,
 }
 
 /// Which events are wanted. Absent fields match everything.
@@ -102,7 +96,7 @@ impl EventRow {
         };
         Ok(EventSummary {
             id: self.id.into(),
-            source: self.source_id.into(),
+            source: row::source(self.source_id),
             kind: self.kind,
             platform_type: self.platform_type,
             call_id: self.call_id,
@@ -192,7 +186,7 @@ impl Store {
             payload: row::json(payload, "payload.body")?,
             decision: self.decision(organization, id).await?,
             log: self.log(id).await?,
-            deliveries: self.deliveries(id).await?,
+            deliveries: self.deliveries_of(organization, id).await?,
         })
     }
 
@@ -252,28 +246,6 @@ impl Store {
                 let level = serde_json::from_value(level.into())
                     .map_err(|e| StoreError::corrupt("log_line.level", e))?;
                 Ok((binding.into(), LogLine { level, message }))
-            })
-            .collect()
-    }
-
-    async fn deliveries(&self, event: EventId) -> Result<Vec<StoredDelivery>, StoreError> {
-        let rows: Vec<(Uuid, String, String, Option<String>)> = sqlx::query_as(
-            "SELECT id, endpoint, state, body FROM delivery WHERE event_id = ?1 ORDER BY id",
-        )
-        .bind(event.uuid())
-        .fetch_all(&self.readers)
-        .await?;
-        rows.into_iter()
-            .map(|(id, endpoint, state, body)| {
-                let body = body
-                    .map(|body| row::json(body, "delivery.body"))
-                    .transpose()?;
-                Ok(StoredDelivery {
-                    id: id.into(),
-                    endpoint,
-                    state,
-                    body,
-                })
             })
             .collect()
     }

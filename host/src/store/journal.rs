@@ -5,17 +5,22 @@
 //! entries and inserts them with one statement per table (measured three to five
 //! times faster than a statement per row; STORE.md).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
+use super::endpoint::Alert;
 use super::{Durability, Store, StoreError};
 use crate::domain::Json;
-use crate::domain::decision::{Decision, EventAnswer, Why};
+use crate::domain::decision::{Decision, Why};
+use crate::domain::delivery::{SendFailure, State};
 use crate::domain::event::Kind;
-use crate::domain::id::{BindingId, DeliveryId, EventId, OrganizationId, SourceId};
+use crate::domain::id::{BindingId, DeliveryId, EndpointId, EventId, OrganizationId, SourceId};
 use crate::domain::log::LogLine;
 
 /// An event as it is stored.
@@ -23,7 +28,8 @@ use crate::domain::log::LogLine;
 pub struct EventRecord {
     pub organization: OrganizationId,
     pub id: EventId,
-    pub source: SourceId,
+    /// None for what Hookswitch says itself.
+    pub source: Option<SourceId>,
     pub kind: Kind,
     pub platform_type: String,
     pub call_id: String,
@@ -53,12 +59,55 @@ pub struct DecisionRecord {
     pub log: Vec<(BindingId, LogLine)>,
 }
 
-/// A delivery that is owed. No body sends the event's payload.
+/// A delivery that is owed.
 #[derive(Debug, Clone)]
 pub struct OwedDelivery {
     pub id: DeliveryId,
-    pub endpoint: String,
+    pub endpoint: EndpointId,
+    /// What is sent; none sends the event's payload.
     pub body: Option<Json>,
+    /// When the first attempt may begin.
+    pub due: Timestamp,
+}
+
+/// One attempt, as it is kept.
+#[derive(Debug, Clone)]
+pub struct AttemptRecord {
+    pub started_at: Timestamp,
+    pub elapsed: Duration,
+    pub status: Option<u16>,
+    pub error: Option<SendFailure>,
+    /// In words, for people.
+    pub detail: Option<String>,
+    /// The beginning of the reply's body.
+    pub response: Option<String>,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub organization: OrganizationId,
+    pub delivery: DeliveryId,
+    pub endpoint: EndpointId,
+    /// Attempts made before this one. Whoever finds another number lost its lease.
+    pub made: u32,
+    pub attempt: AttemptRecord,
+    pub now: Next,
+}
+
+/// What is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Attempt { due: Timestamp },
+    End { state: State, at: Timestamp },
+}
+
+/// A question that an endpoint was asked: a delivery that was never waiting.
+#[derive(Debug, Clone)]
+pub struct ForwardRecord {
+    pub delivery: OwedDelivery,
+    pub state: State,
+    pub attempt: AttemptRecord,
 }
 
 impl Store {
@@ -74,15 +123,36 @@ impl Store {
         self.writer.journal(entry, Durability::PowerLoss).await
     }
 
-    /// Stores a question with its decision.
-    pub async fn record(
+    /// Stores a notice that no handler is asked about, with what is owed for it, in one
+    /// go. When this returns it survives the loss of power.
+    pub async fn accept_handled(
         &self,
         event: &EventRecord,
         decision: &DecisionRecord,
+        owed: &[OwedDelivery],
     ) -> Result<(), StoreError> {
         let mut entry = Entry::default();
         entry.event(event);
         entry.decision(decision);
+        entry.deliveries(event, owed, decision.decision.decided_at);
+        self.writer.journal(entry, Durability::PowerLoss).await
+    }
+
+    /// Stores a question with its decision, and with what is owed for it.
+    pub async fn record(
+        &self,
+        event: &EventRecord,
+        decision: &DecisionRecord,
+        owed: &[OwedDelivery],
+        forward: Option<&ForwardRecord>,
+    ) -> Result<(), StoreError> {
+        let mut entry = Entry::default();
+        entry.event(event);
+        entry.decision(decision);
+        entry.deliveries(event, owed, decision.decision.decided_at);
+        if let Some(forward) = forward {
+            entry.forward(event, forward, decision.decision.decided_at);
+        }
         self.writer.journal(entry, self.answers).await
     }
 
@@ -92,32 +162,30 @@ impl Store {
     /// runs once more: handlers run at least once.
     pub async fn complete(
         &self,
+        event: &EventRecord,
         decision: &DecisionRecord,
         owed: &[OwedDelivery],
     ) -> Result<(), StoreError> {
         let mut entry = Entry::default();
         entry.decision(decision);
-        for delivery in owed {
-            entry.delivery(decision, delivery);
-        }
+        entry.deliveries_of_pending(event, owed, decision.decision.decided_at);
         entry.row(Table::HandledNotice, &(hex(decision.event.uuid()),));
         self.writer.journal(entry, Durability::Process).await
     }
-}
 
-/// Fills in the deliveries an answer asks for.
-pub fn owed(answer: &EventAnswer, mut id: impl FnMut() -> DeliveryId) -> Vec<OwedDelivery> {
-    match answer {
-        // "Everybody whose filter matches" is nobody while there are no endpoints.
-        EventAnswer::Unchanged {} | EventAnswer::Drop {} => Vec::new(),
-        EventAnswer::Deliver { deliveries } => deliveries
-            .iter()
-            .map(|addressed| OwedDelivery {
-                id: id(),
-                endpoint: addressed.endpoint.clone(),
-                body: addressed.body.clone(),
-            })
-            .collect(),
+    /// Stores what an attempt came to, together with the event that says so if there
+    /// is one.
+    ///
+    /// If power is lost right after, the attempt is made once more: deliveries are
+    /// made at least once.
+    pub async fn settle(
+        &self,
+        settlement: &Settlement,
+        alert: Option<&Alert>,
+    ) -> Result<(), StoreError> {
+        let mut entry = alert.map(Entry::of_alert).unwrap_or_default();
+        entry.settlement(settlement);
+        self.writer.journal(entry, Durability::Process).await
     }
 }
 
@@ -129,13 +197,17 @@ enum Table {
     Decision,
     LogLine,
     Delivery,
+    DeliveryBody,
+    Attempt,
+    /// Not a table but a change of its rows.
+    Settled,
     /// Not a table but a row that leaves one.
     HandledNotice,
 }
 
 /// In the order in which they are written: a delivery looks for the pending notice
 /// it comes from, so that a notice handled twice owes once.
-const STATEMENTS: [(Table, &str); 7] = [
+const STATEMENTS: [(Table, &str); 10] = [
     (
         Table::Event,
         "INSERT INTO event (organization_id, id, source_id, kind, platform_type, call_id, \
@@ -169,17 +241,42 @@ const STATEMENTS: [(Table, &str); 7] = [
     ),
     (
         Table::Delivery,
-        "INSERT INTO delivery (id, organization_id, event_id, endpoint, body, state, created_at) \
-         SELECT unhex(value->>0), unhex(value->>1), unhex(value->>2), value->>3, value->>4, \
-         'owed', value->>5 FROM json_each(?1) \
-         WHERE EXISTS (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>2))",
+        "INSERT INTO delivery (id, organization_id, event_id, endpoint_id, kind, call_id, bytes, \
+         created_at, due_at, state, ended_at, attempts, status, error, forgiven, leased_until) \
+         SELECT unhex(value->>'$[0][0]'), unhex(value->>'$[0][1]'), unhex(value->>'$[0][2]'), \
+         unhex(value->>'$[1][0]'), value->>'$[1][1]', value->>'$[1][2]', value->>'$[2][0]', \
+         value->>'$[2][1]', value->>'$[2][2]', value->>'$[3][0]', value->>'$[3][1]', \
+         value->>'$[3][2]', value->>'$[4][0]', value->>'$[4][1]', 0, 0 FROM json_each(?1) \
+         WHERE value->>'$[4][2]' IS NULL OR EXISTS \
+         (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>'$[4][2]'))",
     ),
+    (
+        Table::DeliveryBody,
+        "INSERT INTO delivery_body (delivery_id, body) \
+         SELECT unhex(value->>0), value->>1 FROM json_each(?1) WHERE value->>2 IS NULL \
+         OR EXISTS (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>2))",
+    ),
+    (
+        Table::Attempt,
+        "INSERT INTO attempt (delivery_id, number, endpoint_id, started_at, elapsed_us, status, \
+         error, detail, response) \
+         SELECT unhex(value->>0), value->>1, unhex(value->>2), value->>3, value->>4, value->>5, \
+         value->>6, value->>7, value->>8 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+    ),
+    (Table::Settled, SETTLE),
     (
         Table::HandledNotice,
         "DELETE FROM pending_notice \
          WHERE event_id IN (SELECT unhex(value->>0) FROM json_each(?1))",
     ),
 ];
+
+/// Who lost its lease finds another number of attempts, and changes nothing.
+pub(super) const SETTLE: &str = "UPDATE delivery SET state = value->>3, due_at = value->>4, \
+    ended_at = value->>5, status = value->>6, error = value->>7, \
+    attempts = delivery.attempts + 1, leased_until = 0 FROM json_each(?1) \
+    WHERE delivery.organization_id = unhex(value->>0) AND delivery.id = unhex(value->>1) \
+    AND delivery.attempts = value->>2 AND delivery.state = 'owed'";
 
 /// Payloads from this size on are bound as they are, not copied into JSON.
 const LARGE_PAYLOAD: usize = 64 << 10;
@@ -243,7 +340,7 @@ impl Entry {
             &(
                 hex(event.organization.uuid()),
                 &id,
-                hex(event.source.uuid()),
+                hex(event.source.map_or(Uuid::nil(), SourceId::uuid)),
                 &event.kind,
                 &event.platform_type,
                 &event.call_id,
@@ -293,19 +390,133 @@ impl Entry {
         }
     }
 
-    fn delivery(&mut self, of: &DecisionRecord, delivery: &OwedDelivery) {
+    fn deliveries(&mut self, event: &EventRecord, owed: &[OwedDelivery], at: Timestamp) {
+        for delivery in owed {
+            self.delivery(event, delivery, at, None, Standing::OWED);
+        }
+    }
+
+    /// The same, owed only if the notice is still pending: it may have been handled
+    /// by somebody else meanwhile.
+    fn deliveries_of_pending(&mut self, event: &EventRecord, owed: &[OwedDelivery], at: Timestamp) {
+        let pending = hex(event.id.uuid());
+        for delivery in owed {
+            self.delivery(event, delivery, at, Some(&pending), Standing::OWED);
+        }
+    }
+
+    fn forward(&mut self, event: &EventRecord, forward: &ForwardRecord, at: Timestamp) {
+        let standing = Standing {
+            state: forward.state,
+            ended_at: Some(at.as_millisecond()),
+            attempts: 1,
+            status: forward.attempt.status,
+            error: forward.attempt.error,
+        };
+        let delivery = &forward.delivery;
+        self.delivery(event, delivery, at, None, standing);
+        self.attempt(delivery.id, delivery.endpoint, 1, &forward.attempt);
+    }
+
+    fn delivery(
+        &mut self,
+        event: &EventRecord,
+        delivery: &OwedDelivery,
+        at: Timestamp,
+        if_pending: Option<&str>,
+        standing: Standing,
+    ) {
+        let id = hex(delivery.id.uuid());
+        let (at, due) = (at.as_millisecond(), delivery.due.as_millisecond());
+        let body = delivery.body.as_deref().map(RawValue::get);
         self.row(
             Table::Delivery,
             &(
-                hex(delivery.id.uuid()),
-                hex(of.organization.uuid()),
-                hex(of.event.uuid()),
-                &delivery.endpoint,
-                delivery.body.as_ref().map(|body| body.get()),
-                of.decision.decided_at.as_millisecond(),
+                (&id, hex(event.organization.uuid()), hex(event.id.uuid())),
+                (hex(delivery.endpoint.uuid()), &event.kind, &event.call_id),
+                (body.map_or(event.payload.len(), str::len), at, due),
+                (standing.state, standing.ended_at, standing.attempts),
+                (standing.status, standing.error, if_pending),
+            ),
+        );
+        if let Some(body) = body {
+            self.row(Table::DeliveryBody, &(&id, body, if_pending));
+        }
+    }
+
+    fn settlement(&mut self, settlement: &Settlement) {
+        let (state, due_at, ended_at) = match settlement.now {
+            Next::Attempt { due } => (State::Owed, due, None),
+            Next::End { state, at } => (state, at, Some(at.as_millisecond())),
+        };
+        let attempt = &settlement.attempt;
+        let number = settlement.made + 1;
+        self.attempt(settlement.delivery, settlement.endpoint, number, attempt);
+        self.row(
+            Table::Settled,
+            &(
+                hex(settlement.organization.uuid()),
+                hex(settlement.delivery.uuid()),
+                settlement.made,
+                state,
+                due_at.as_millisecond(),
+                ended_at,
+                attempt.status,
+                attempt.error,
             ),
         );
     }
+
+    fn attempt(
+        &mut self,
+        delivery: DeliveryId,
+        endpoint: EndpointId,
+        number: u32,
+        attempt: &AttemptRecord,
+    ) {
+        self.row(
+            Table::Attempt,
+            &(
+                hex(delivery.uuid()),
+                number,
+                hex(endpoint.uuid()),
+                attempt.started_at.as_millisecond(),
+                attempt.elapsed.as_micros() as u64,
+                attempt.status,
+                attempt.error,
+                &attempt.detail,
+                &attempt.response,
+            ),
+        );
+    }
+
+    pub(super) fn of_alert(alert: &Alert) -> Self {
+        let mut entry = Self::default();
+        let event = &alert.event;
+        entry.event(event);
+        entry.deliveries(event, &alert.owed, event.received_at);
+        entry
+    }
+}
+
+/// How a delivery stands when it is first written.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    state: State,
+    ended_at: Option<i64>,
+    attempts: u32,
+    status: Option<u16>,
+    error: Option<SendFailure>,
+}
+
+impl Standing {
+    const OWED: Self = Self {
+        state: State::Owed,
+        ended_at: None,
+        attempts: 0,
+        status: None,
+        error: None,
+    };
 }
 
 fn hex(id: Uuid) -> String {

@@ -5,14 +5,17 @@
 //! acknowledges after the commit, or after the disk has it where that was asked
 //! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries),
 //! [`notice`] the work that waits, [`event`] what is read back; `source`, `plugin`,
-//! `binding`, `secret` and `token` are what operators and customers set up.
+//! `binding`, `endpoint`, `secret` and `token` are what operators and customers set
+//! up; [`delivery`] is the queue of what is owed to endpoints.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
 
 mod binding;
 mod component;
+pub mod delivery;
 mod disk;
+mod endpoint;
 mod error;
 pub mod event;
 pub mod journal;
@@ -22,6 +25,7 @@ mod page;
 #[cfg(test)]
 mod plan;
 mod plugin;
+mod proof;
 mod row;
 mod secret;
 mod source;
@@ -41,6 +45,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 
 pub use self::binding::NewBinding;
+pub use self::endpoint::{Alert, NewEndpoint};
 pub use self::error::{OpenError, StoreError};
 pub use self::page::{Page, PageRequest};
 pub use self::plugin::Uploaded;

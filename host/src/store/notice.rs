@@ -109,7 +109,7 @@ impl NoticeRow {
         let event = EventRecord {
             organization: self.organization_id.into(),
             id: self.id.into(),
-            source: self.source_id.into(),
+            source: row::source(self.source_id),
             kind: Kind::parse(&self.kind).map_err(|e| StoreError::corrupt("event.kind", e))?,
             platform_type: self.platform_type,
             call_id: self.call_id,
@@ -149,7 +149,7 @@ mod tests {
         EventRecord {
             organization: Uuid::from_u128(1).into(),
             id: Uuid::from_u128(n).into(),
-            source: Uuid::from_u128(2).into(),
+            source: Some(Uuid::from_u128(2).into()),
             kind: Kind::COMPLETED,
             platform_type: "CompletedWebHookPayload".to_owned(),
             call_id: format!("call_{n}"),

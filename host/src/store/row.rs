@@ -4,12 +4,19 @@
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::Json;
+use crate::domain::id::SourceId;
 
 pub(super) fn timestamp(milliseconds: i64, what: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(milliseconds).map_err(|e| StoreError::corrupt(what, e))
+}
+
+/// The nil id stands for what Hookswitch says itself.
+pub(super) fn source(id: Uuid) -> Option<SourceId> {
+    (!id.is_nil()).then(|| id.into())
 }
 
 pub(super) fn parsed<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreError> {

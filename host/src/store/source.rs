@@ -1,17 +1,15 @@
 //! Sources.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
-use super::row;
 use super::{Durability, Store, StoreError};
+use super::{proof, row};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::{OrganizationId, SourceId};
 use crate::domain::plugin::Name;
-use crate::domain::secret::Secret;
 use crate::domain::source::{Patience, Proof, Source};
 
 /// A source that is to be.
@@ -25,67 +23,6 @@ pub struct NewSource {
     pub patience: Patience,
     pub verdicts: Verdicts,
     pub created_at: Timestamp,
-}
-
-/// A proof as it is stored. Apart from [`Proof`], because that one is never to be
-/// serialized by accident: it holds secrets.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ProofColumn {
-    Header {
-        name: String,
-        values: Vec<String>,
-    },
-    Hmac {
-        header: String,
-        secrets: Vec<String>,
-    },
-}
-
-impl From<&Proof> for ProofColumn {
-    fn from(proof: &Proof) -> Self {
-        let exposed = |secrets: &[Secret]| {
-            secrets
-                .iter()
-                .map(|secret| secret.expose().to_owned())
-                .collect()
-        };
-        match proof {
-            Proof::Header { name, values } => Self::Header {
-                name: name.clone(),
-                values: exposed(values),
-            },
-            Proof::Hmac { header, secrets } => Self::Hmac {
-                header: header.clone(),
-                secrets: exposed(secrets),
-            },
-        }
-    }
-}
-
-impl TryFrom<ProofColumn> for Proof {
-    type Error = StoreError;
-    fn try_from(column: ProofColumn) -> Result<Self, StoreError> {
-        let secrets = |texts: Vec<String>| {
-            texts
-                .into_iter()
-                .map(|text| Secret::try_from(text).map_err(|e| StoreError::corrupt("proof", e)))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        Ok(match column {
-            ProofColumn::Header { name, values } => Self::Header {
-                name,
-                values: secrets(values)?,
-            },
-            ProofColumn::Hmac {
-                header,
-                secrets: texts,
-            } => Self::Hmac {
-                header,
-                secrets: secrets(texts)?,
-            },
-        })
-    }
 }
 
 #[derive(FromRow)]
@@ -102,7 +39,6 @@ struct SourceRow {
 
 impl SourceRow {
     fn read(self) -> Result<Source, StoreError> {
-        let proof: Vec<ProofColumn> = row::parsed(&self.proof, "source.proof")?;
         Ok(Source {
             id: self.id.into(),
             organization: self.organization_id.into(),
@@ -111,10 +47,7 @@ impl SourceRow {
                 .parse()
                 .map_err(|e| StoreError::corrupt("source.name", e))?,
             dialect: self.dialect,
-            proof: proof
-                .into_iter()
-                .map(Proof::try_from)
-                .collect::<Result<_, _>>()?,
+            proof: proof::read(&self.proof, "source.proof")?,
             patience: row::parsed(&self.patience, "source.patience")?,
             verdicts: row::parsed(&self.verdicts, "source.verdicts")?,
             created_at: row::timestamp(self.created_at, "source.created_at")?,
@@ -131,13 +64,12 @@ fn missing(id: SourceId) -> StoreError {
 
 impl Store {
     pub async fn create_source(&self, new: NewSource) -> Result<Source, StoreError> {
-        let columns: Vec<ProofColumn> = new.proof.iter().map(ProofColumn::from).collect();
         let row = SourceRow {
             id: new.id.uuid(),
             organization_id: new.organization.uuid(),
             name: new.name.into(),
             dialect: new.dialect,
-            proof: row::written(&columns)?,
+            proof: proof::write(&new.proof)?,
             patience: row::written(&new.patience)?,
             verdicts: row::written(&new.verdicts)?,
             created_at: new.created_at.as_millisecond(),

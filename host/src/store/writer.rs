@@ -75,7 +75,7 @@ where
 
 enum Work {
     Journal {
-        entry: Entry,
+        entry: Box<Entry>,
         durability: Durability,
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
@@ -100,7 +100,7 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         let work = Work::Journal {
-            entry,
+            entry: Box::new(entry),
             durability,
             reply,
         };
@@ -209,7 +209,7 @@ impl Batch {
                 durability,
                 reply,
             } => {
-                self.rows.append(entry);
+                self.rows.append(*entry);
                 let tell: Tell = Box::new(move |committed| {
                     let _ = reply.send(committed);
                 });

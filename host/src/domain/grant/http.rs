@@ -8,6 +8,7 @@
 mod header;
 mod host;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::http::Method;
@@ -83,7 +84,15 @@ impl Scheme {
 /// A method in upper case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct MethodName(String);
+pub struct MethodName(Cow<'static, str>);
+
+impl MethodName {
+    pub const POST: Self = Self(Cow::Borrowed("POST"));
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A text that is no method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +104,7 @@ impl TryFrom<String> for MethodName {
     fn try_from(text: String) -> Result<Self, InvalidMethod> {
         let word = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase());
         if word && text != "CONNECT" {
-            Ok(Self(text))
+            Ok(Self(Cow::Owned(text)))
         } else {
             Err(InvalidMethod)
         }
@@ -104,7 +113,7 @@ impl TryFrom<String> for MethodName {
 
 impl From<MethodName> for String {
     fn from(method: MethodName) -> Self {
-        method.0
+        method.0.into_owned()
     }
 }
 

@@ -8,18 +8,20 @@ use serde::{Deserialize, Serialize};
 use super::decisions::DecisionBody;
 use super::{PageBody, Paging, Time};
 use crate::domain::Json as JsonText;
+use crate::domain::delivery;
 use crate::domain::event::Kind;
-use crate::domain::id::{BindingId, DeliveryId, EventId, SourceId};
+use crate::domain::id::{BindingId, DeliveryId, EndpointId, EventId, SourceId};
 use crate::domain::log::LogLine;
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
-use crate::store::event::{EventFilter, EventState, EventSummary, StoredDelivery};
+use crate::store::delivery::DeliverySummary;
+use crate::store::event::{EventFilter, EventState, EventSummary};
 
 #[derive(Debug, Serialize)]
 pub(in crate::http) struct EventBody {
     id: EventId,
-    source: SourceId,
+    source: Option<SourceId>,
     kind: String,
     #[serde(rename = "type")]
     platform_type: String,
@@ -50,9 +52,11 @@ struct LogBody {
 #[derive(Debug, Serialize)]
 struct DeliveryBody {
     id: DeliveryId,
-    endpoint: String,
-    state: String,
-    body: Option<JsonText>,
+    endpoint: EndpointId,
+    state: delivery::State,
+    attempts: u32,
+    status: Option<u16>,
+    error: Option<String>,
 }
 
 impl From<EventSummary> for EventBody {
@@ -75,19 +79,15 @@ impl From<EventSummary> for EventBody {
     }
 }
 
-impl From<StoredDelivery> for DeliveryBody {
-    fn from(delivery: StoredDelivery) -> Self {
-        let StoredDelivery {
-            id,
-            endpoint,
-            state,
-            body,
-        } = delivery;
+impl From<DeliverySummary> for DeliveryBody {
+    fn from(delivery: DeliverySummary) -> Self {
         Self {
-            id,
-            endpoint,
-            state,
-            body,
+            id: delivery.id,
+            endpoint: delivery.endpoint,
+            state: delivery.state,
+            attempts: delivery.attempts,
+            status: delivery.status,
+            error: delivery.error,
         }
     }
 }

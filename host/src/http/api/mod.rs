@@ -5,8 +5,10 @@
 
 pub(super) mod bindings;
 pub(super) mod decisions;
+pub(super) mod endpoints;
 pub(super) mod events;
 pub(super) mod plugins;
+mod proof;
 pub(super) mod secrets;
 pub(super) mod sources;
 

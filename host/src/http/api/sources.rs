@@ -2,23 +2,22 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use http::{HeaderName, HeaderValue, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::proof::{self, ProofBody, ShownProof};
 use super::{PageBody, Paging, Time, check_verdicts};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::SourceId;
 use crate::domain::plugin::Name;
-use crate::domain::secret::Secret;
-use crate::domain::source::{Patience, Proof, Source};
+use crate::domain::source::{Patience, Source};
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::body::JsonBody;
 use crate::http::problem::Problem;
 use crate::ingest;
-use crate::json;
 use crate::store::NewSource;
 
 #[derive(Debug, Deserialize)]
@@ -43,27 +42,6 @@ fn default_dialect() -> String {
 
 fn default_margin() -> u32 {
     Patience::default().margin_ms
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-struct ProofBody(#[serde(deserialize_with = "proof_form")] ProofForm);
-
-fn proof_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProofForm, D::Error> {
-    json::tagged(deserializer, "type")
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum ProofForm {
-    Header {
-        name: String,
-        values: Vec<Secret>,
-    },
-    Hmac {
-        header: String,
-        secrets: Vec<Secret>,
-    },
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -103,14 +81,6 @@ pub(in crate::http) struct SourceBody {
     created_at: Time,
 }
 
-/// A proof without its secrets.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ShownProof {
-    Header { name: String },
-    Hmac { header: String },
-}
-
 impl From<Source> for SourceBody {
     fn from(source: Source) -> Self {
         let Patience {
@@ -119,16 +89,12 @@ impl From<Source> for SourceBody {
             tool_ms: tool,
             margin_ms,
         } = source.patience;
-        let shown = |proof| match proof {
-            Proof::Header { name, .. } => ShownProof::Header { name },
-            Proof::Hmac { header, .. } => ShownProof::Hmac { header },
-        };
         Self {
             id: source.id,
             name: source.name,
             dialect: source.dialect,
             hook_path: format!("/hooks/{}", source.id),
-            proof: source.proof.into_iter().map(shown).collect(),
+            proof: source.proof.iter().map(ShownProof::from).collect(),
             timeouts_ms: TimeoutsBody {
                 start,
                 transfer,
@@ -141,7 +107,7 @@ impl From<Source> for SourceBody {
     }
 }
 
-const MAX_PROOFS: usize = 8;
+/// Secrets of one proof, any of which will do.
 const MAX_SECRETS: usize = 8;
 
 impl CreateSource {
@@ -162,7 +128,7 @@ impl CreateSource {
             organization: caller.organization,
             name: self.name,
             dialect: self.dialect,
-            proof: proofs(self.proof)?,
+            proof: proof::read(self.proof, MAX_SECRETS)?,
             patience: patience(self.timeouts_ms, self.margin_ms)?,
             verdicts: self.verdicts,
             created_at: Timestamp::now(),
@@ -193,65 +159,6 @@ fn patience(timeouts: TimeoutsBody, margin_ms: u32) -> Result<Patience, Problem>
         tool_ms: tool,
         margin_ms,
     })
-}
-
-fn proofs(bodies: Vec<ProofBody>) -> Result<Vec<Proof>, Problem> {
-    if bodies.len() > MAX_PROOFS {
-        return Err(Problem::invalid_field(
-            "proof",
-            format!("at most {MAX_PROOFS} proofs"),
-        ));
-    }
-    bodies
-        .into_iter()
-        .enumerate()
-        .map(|(at, ProofBody(form))| match form {
-            ProofForm::Header { name, values } => {
-                count(&values, format!("proof[{at}].values"))?;
-                for (value_at, value) in values.iter().enumerate() {
-                    header_value(value, format!("proof[{at}].values[{value_at}]"))?;
-                }
-                Ok(Proof::Header {
-                    name: header_name(&name, format!("proof[{at}].name"))?,
-                    values,
-                })
-            }
-            ProofForm::Hmac { header, secrets } => {
-                count(&secrets, format!("proof[{at}].secrets"))?;
-                let header = header_name(&header, format!("proof[{at}].header"))?;
-                Ok(Proof::Hmac { header, secrets })
-            }
-        })
-        .collect()
-}
-
-fn count(secrets: &[Secret], field: String) -> Result<(), Problem> {
-    if (1..=MAX_SECRETS).contains(&secrets.len()) {
-        return Ok(());
-    }
-    Err(Problem::invalid_field(
-        field,
-        format!("must have 1 to {MAX_SECRETS} items"),
-    ))
-}
-
-/// A value that no request can carry would refuse them all.
-fn header_value(value: &Secret, field: String) -> Result<(), Problem> {
-    let text = value.expose();
-    if HeaderValue::from_bytes(text.as_bytes()).is_ok() && text.trim() == text {
-        return Ok(());
-    }
-    Err(Problem::invalid_field(
-        field,
-        "must be what a header can carry: no line breaks or control characters, no spaces at either end",
-    ))
-}
-
-fn header_name(text: &str, field: String) -> Result<String, Problem> {
-    let name: HeaderName = text
-        .parse()
-        .map_err(|_| Problem::invalid_field(field, "must be the name of an HTTP header"))?;
-    Ok(name.as_str().to_owned())
 }
 
 pub(in crate::http) async fn create(

@@ -14,7 +14,7 @@ use super::allowance::Allowance;
 use super::body::{self, Patience, TooLarge};
 use super::{HttpAccess, HttpRule};
 use crate::domain::log::Level;
-use crate::egress::{BodyStream, Outgoing, ResponseBody, SendError, Target};
+use crate::egress::{BodyStream, Outgoing, RequestBody, ResponseBody, SendError, Target};
 use crate::runtime::capability::log::LogBook;
 use crate::runtime::capability::recorder::{Import, Recorder};
 
@@ -173,7 +173,7 @@ impl Exchange {
             method: method.clone(),
             target: target.clone(),
             headers,
-            body,
+            body: body.map(RequestBody::Stream),
         };
         let first_byte = match self.options.first_byte_timeout {
             Some(wish) => self.until.min(Instant::now() + wish),

@@ -1,0 +1,234 @@
+//! How an endpoint stands: what its attempts come to over time, and who is told.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Shared;
+use crate::domain::delivery::{Heard, Judgement, judge};
+use crate::domain::endpoint::{Disabled, Endpoint, Standing};
+use crate::domain::event::Kind;
+use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::plugin::Name;
+use crate::store::{Alert, StoreError};
+
+/// After so many failures one after the other it is said that an endpoint fails.
+const ANNOUNCED_AFTER: u32 = 5;
+
+/// What a lane remembers of its endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    failing_since: Option<Timestamp>,
+    failures: u32,
+    announced: bool,
+}
+
+/// What is to be written down, and said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    standing: Standing,
+    say: Option<Say>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Say {
+    Failing,
+    Recovered,
+    Disabled,
+}
+
+impl Known {
+    fn heard(&mut self, endpoint: &Endpoint, heard: Heard, now: Timestamp) -> Option<Change> {
+        if heard.is_success() {
+            return self.succeeded();
+        }
+        self.failures += 1;
+        let first = self.failing_since.is_none();
+        let since = *self.failing_since.get_or_insert(now);
+        let disabled = |why| Change {
+            standing: Standing::Disabled { why, since: now },
+            say: Some(Say::Disabled),
+        };
+        if judge(heard) == Judgement::Gone {
+            return Some(disabled(Disabled::Gone));
+        }
+        let after = endpoint.settings.disable_after_seconds;
+        let failing = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        if after > 0 && failing >= Duration::from_secs(after.into()) {
+            return Some(disabled(Disabled::Failing));
+        }
+        let announce = self.failures >= ANNOUNCED_AFTER && !self.announced;
+        self.announced |= announce;
+        (first || announce).then_some(Change {
+            standing: Standing::Enabled {
+                failing_since: Some(since),
+            },
+            say: announce.then_some(Say::Failing),
+        })
+    }
+
+    fn succeeded(&mut self) -> Option<Change> {
+        let before = std::mem::take(self);
+        before.failing_since.map(|_| Change {
+            standing: Standing::Enabled {
+                failing_since: None,
+            },
+            say: before.announced.then_some(Say::Recovered),
+        })
+    }
+}
+
+impl Record {
+    /// What the store knows of it, from before this process.
+    pub(super) fn of(endpoint: &Endpoint) -> Self {
+        let failing_since = match endpoint.standing {
+            Standing::Enabled { failing_since } => failing_since,
+            Standing::Disabled { .. } => None,
+        };
+        Self {
+            known: Mutex::new(Known {
+                failing_since,
+                ..Known::default()
+            }),
+        }
+    }
+
+    /// An endpoint that is enabled again begins anew.
+    pub(super) fn forget(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
+    }
+
+    /// Takes note of an attempt; what changes with it is written down and said.
+    pub(super) async fn heard(
+        &self,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        heard: Heard,
+    ) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        let (change, since) = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = known.failing_since;
+            (known.heard(endpoint, heard, now), since)
+        };
+        let Some(Change { standing, say }) = change else {
+            return Ok(());
+        };
+        let alert = match say {
+            None => None,
+            Some(say) => Some(alert(shared, endpoint, say, standing, since, now).await?),
+        };
+        let addressees: Vec<_> = alert.iter().flat_map(addressees).collect();
+        let written = shared
+            .store
+            .set_standing(endpoint.id, standing, alert, now)
+            .await?;
+        if written {
+            log(endpoint.id, standing, say);
+            shared.switch.doorbell().ring(addressees);
+        }
+        Ok(())
+    }
+}
+
+fn addressees(alert: &Alert) -> impl Iterator<Item = crate::call::Addressee> {
+    let organization = alert.event.organization;
+    alert.owed.iter().map(move |it| (organization, it.endpoint))
+}
+
+fn log(endpoint: EndpointId, standing: Standing, say: Option<Say>) {
+    match (say, standing) {
+        (Some(Say::Failing), _) => tracing::warn!(%endpoint, "an endpoint keeps failing"),
+        (Some(Say::Recovered), _) => tracing::info!(%endpoint, "an endpoint takes events again"),
+        (Some(Say::Disabled), Standing::Disabled { why, .. }) => {
+            tracing::warn!(%endpoint, why = why.as_str(), "an endpoint was disabled");
+        }
+        _ => {}
+    }
+}
+
+/// What an alert about an endpoint says.
+#[derive(Serialize)]
+struct About<'a> {
+    endpoint: EndpointId,
+    name: &'a Name,
+    url: &'a str,
+    failing_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+async fn alert(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    say: Say,
+    standing: Standing,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Alert, StoreError> {
+    let kind = match say {
+        Say::Failing => Kind::ENDPOINT_FAILING,
+        Say::Recovered => Kind::ENDPOINT_RECOVERED,
+        Say::Disabled => Kind::ENDPOINT_DISABLED,
+    };
+    let about = About {
+        endpoint: endpoint.id,
+        name: &endpoint.name,
+        url: endpoint.settings.url.as_str(),
+        failing_since: since,
+        reason: match standing {
+            Standing::Disabled { why, .. } => Some(why.as_str()),
+            Standing::Enabled { .. } => None,
+        },
+    };
+    let organization = endpoint.organization;
+    shared.switch.alert(organization, kind, &about, now).await
+}
+
+/// What an alert about a delivery says.
+#[derive(Serialize)]
+struct Exhausted<'a> {
+    delivery: DeliveryId,
+    event: EventId,
+    kind: &'a Kind,
+    endpoint: EndpointId,
+    name: &'a Name,
+    attempts: u32,
+}
+
+/// The event that a delivery was given up. Nothing is said about our own events: that
+/// would go on for ever.
+pub(super) async fn exhausted(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    claimed: &crate::store::delivery::Claimed,
+) -> Result<Option<Alert>, StoreError> {
+    if claimed.kind.is_our_own() {
+        return Ok(None);
+    }
+    let about = Exhausted {
+        delivery: claimed.id,
+        event: claimed.event,
+        kind: &claimed.kind,
+        endpoint: endpoint.id,
+        name: &endpoint.name,
+        attempts: claimed.made + 1,
+    };
+    let (organization, kind) = (endpoint.organization, Kind::DELIVERY_EXHAUSTED);
+    let alert = shared
+        .switch
+        .alert(organization, kind, &about, Timestamp::now());
+    alert.await.map(Some)
+}
+
+pub(super) fn ring(shared: &Shared, alert: Option<&Alert>) {
+    let addressees = alert.into_iter().flat_map(addressees);
+    shared.switch.doorbell().ring(addressees);
+}
