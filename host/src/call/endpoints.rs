@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::future::Cache;
 
@@ -20,12 +21,10 @@ pub struct Directory {
     all: Vec<Arc<Ready>>,
     by_id: HashMap<EndpointId, usize>,
     by_name: HashMap<Name, usize>,
-    /// The store's generation this was read at.
-    generation: u64,
 }
 
 impl Directory {
-    fn new(endpoints: Vec<Ready>, generation: u64) -> Self {
+    fn new(endpoints: Vec<Ready>) -> Self {
         let all: Vec<_> = endpoints.into_iter().map(Arc::new).collect();
         let by_id = all.iter().map(|it| it.endpoint.id).zip(0..).collect();
         let names = all.iter().map(|it| it.endpoint.name.clone());
@@ -33,7 +32,6 @@ impl Directory {
             by_name: names.zip(0..).collect(),
             all,
             by_id,
-            generation,
         }
     }
 
@@ -65,39 +63,40 @@ impl Directory {
     }
 }
 
-/// Organizations kept at once; the least used give way.
+/// Directories kept at once; the least used give way.
 const KEPT: u64 = 10_000;
+/// And those that nobody asks for any more, such as of a set-up that was changed.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// The directories of all organizations.
 #[derive(Debug)]
 pub struct Directories {
     store: Store,
-    kept: Cache<OrganizationId, Arc<Directory>>,
+    /// With the store's generation they were read at.
+    kept: Cache<(OrganizationId, u64), Arc<Directory>>,
 }
 
 impl Directories {
     pub(super) fn new(store: Store) -> Self {
+        let kept = Cache::builder().max_capacity(KEPT).time_to_idle(IDLE);
         Self {
             store,
-            kept: Cache::new(KEPT),
+            kept: kept.build(),
         }
     }
 
+    /// The organization's endpoints as they are now. However many ask at once after a
+    /// change, it is read once.
     pub async fn of(&self, organization: OrganizationId) -> Result<Arc<Directory>, StoreError> {
+        // Read before the directory is: a change that comes in between makes the copy
+        // stale rather than wrong.
         let generation = self.store.setup_generation();
-        match self.kept.get(&organization).await {
-            Some(directory) if directory.generation == generation => Ok(directory),
-            _ => self.read(organization, generation).await,
-        }
+        let read = self.read(organization);
+        let directory = self.kept.try_get_with((organization, generation), read);
+        directory.await.map_err(Arc::unwrap_or_clone)
     }
 
-    /// Reads a directory. The generation was read before, so a change that comes in
-    /// between makes the copy stale rather than wrong.
-    async fn read(
-        &self,
-        organization: OrganizationId,
-        generation: u64,
-    ) -> Result<Arc<Directory>, StoreError> {
+    async fn read(&self, organization: OrganizationId) -> Result<Arc<Directory>, StoreError> {
         let endpoints = self.store.all_endpoints(organization).await?;
         let templates = endpoints.iter().flat_map(|it| it.settings.headers.values());
         let secrets = if templates.flat_map(HeaderTemplate::names).next().is_some() {
@@ -106,8 +105,6 @@ impl Directories {
             HashMap::new()
         };
         let ready = endpoints.into_iter().map(|it| Ready::new(it, &secrets));
-        let directory = Arc::new(Directory::new(ready.collect(), generation));
-        self.kept.insert(organization, Arc::clone(&directory)).await;
-        Ok(directory)
+        Ok(Arc::new(Directory::new(ready.collect())))
     }
 }

@@ -29,6 +29,8 @@ const MOST: u16 = 256;
 const FEWEST: u16 = 16;
 /// Longest sleep without looking.
 const LOOK: Duration = Duration::from_mins(1);
+/// How often an ordered lane looks whether the handler of an older event has ended.
+const ORDER_LOOK: Duration = Duration::from_millis(50);
 /// An attempt's outcome that cannot be stored is tried again after this.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 const STORE_TRIES: u32 = 60;
@@ -167,13 +169,13 @@ impl Lane {
             })
             .await;
         match claimed {
-            Ok(claimed) if claimed.is_empty() => self.queue = self.next_due().await,
+            Ok(claimed) if claimed.is_empty() => self.queue = self.next_due(settings.ordered).await,
             Ok(claimed) => {
                 let all = claimed.len() < usize::from(limit);
                 self.held = claimed.into();
                 self.held_since = Instant::now();
                 self.queue = if all {
-                    self.next_due().await
+                    self.next_due(settings.ordered).await
                 } else {
                     Queue::MayHave
                 };
@@ -189,21 +191,19 @@ impl Lane {
     }
 
     /// When the store has something again.
-    async fn next_due(&self) -> Queue {
-        let now = Instant::now();
-        let due = self
-            .shared
-            .store
-            .next_due(self.addressee.1, self.shared.switch.clock().now())
-            .await;
+    async fn next_due(&self, in_order: bool) -> Queue {
+        let clock = self.shared.switch.clock();
+        let (endpoint, now) = (self.addressee.1, clock.now());
+        let due = self.shared.store.next_due(endpoint, in_order, now).await;
         let wait = match due {
-            Ok(Some(due)) => self.shared.switch.clock().until(due).min(LOOK),
+            // What is due and could not be claimed waits for the handler of an older
+            // event, whose end rings only if it owes this endpoint something.
+            Ok(Some(due)) if in_order => clock.until(due).clamp(ORDER_LOOK, LOOK),
+            Ok(Some(due)) => clock.until(due).min(LOOK),
             Ok(None) => LOOK,
             Err(_logged_by_the_next_claim) => STORE_AGAIN,
         };
-        // In an ordered lane what is due may have to wait for what is running, whose
-        // end is looked out for; a short sleep keeps this from becoming a busy loop.
-        Queue::NothingUntil(now + wait.max(Duration::from_millis(1)))
+        Queue::NothingUntil(Instant::now() + wait)
     }
 
     /// Starts attempts until the gate says to wait.

@@ -91,6 +91,15 @@ const READ_BODY: &str = "SELECT coalesce( \
 const NEXT_DUE: &str = "SELECT due_at FROM delivery INDEXED BY delivery_due \
     WHERE endpoint_id = ?1 AND state = 'owed' AND leased_until <= ?2 ORDER BY due_at LIMIT 1";
 
+/// The same where only the oldest of each call may go. Whether an older event of the
+/// call still waits for its handler is not looked at.
+const NEXT_DUE_IN_ORDER: &str = "SELECT due_at FROM delivery AS owed INDEXED BY delivery_due \
+    WHERE endpoint_id = ?1 AND state = 'owed' AND leased_until <= ?2 \
+    AND (call_id = '' OR NOT EXISTS (SELECT 1 FROM delivery AS older \
+    INDEXED BY delivery_in_order WHERE older.endpoint_id = ?1 AND older.state = 'owed' \
+    AND older.call_id = owed.call_id AND older.event_id < owed.event_id)) \
+    ORDER BY due_at LIMIT 1";
+
 const WITH_WORK: &str = "SELECT organization_id, id FROM endpoint WHERE disabled_why IS NULL AND EXISTS \
     (SELECT 1 FROM delivery INDEXED BY delivery_due WHERE endpoint_id = endpoint.id \
     AND state = 'owed' AND due_at <= ?1 AND leased_until <= ?1)";
@@ -224,9 +233,15 @@ impl Store {
     pub async fn next_due(
         &self,
         endpoint: EndpointId,
+        in_order: bool,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let due: Option<(i64,)> = sqlx::query_as(NEXT_DUE)
+        let statement = if in_order {
+            NEXT_DUE_IN_ORDER
+        } else {
+            NEXT_DUE
+        };
+        let due: Option<(i64,)> = sqlx::query_as(statement)
             .bind(endpoint.uuid())
             .bind(now.as_millisecond())
             .fetch_optional(&self.readers)
