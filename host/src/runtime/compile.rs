@@ -19,8 +19,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use wasmtime::Engine;
 
-use super::engine;
 use super::inspect::{self, Rejection};
+use super::{engine, priority};
 
 /// What compiling one component may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,8 +188,7 @@ pub fn confine(memory_bytes: u64) -> io::Result<()> {
     limit(Resource::Fsize, MAX_OUTPUT_BYTES)?;
     // A core dump would hold the customer's code.
     limit(Resource::Core, 0)?;
-    rustix::process::nice(19)?;
-    Ok(())
+    priority::come_last()
 }
 
 /// In the child: compiles one file into another. What is refused is said on

@@ -6,7 +6,7 @@
 //! [`loaded`] keeps plugins ready in memory, [`admission`] is the fair queue
 //! in front of the pool, and [`invoke`] makes one fresh
 //! instance for one call and takes it away again; who takes long goes on in the
-//! [`slow_lane`]. What a guest may reach is in
+//! [`slow_lane`], behind all others ([`priority`]). What a guest may reach is in
 //! [`capability`], one import each; [`v1`] is the contract's first version at the
 //! engine's edge.
 //!
@@ -22,6 +22,7 @@ pub mod inspect;
 pub mod invoke;
 pub mod limits;
 pub mod loaded;
+mod priority;
 mod slow_lane;
 mod v1;
 

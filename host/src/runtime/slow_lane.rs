@@ -22,10 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::TICK;
-
-/// How far behind: a thread of the server gets about ten times as much of a
-/// processor that both want, and need not wait for the end of the other's turn.
-const NICE: i32 = 10;
+use super::priority;
 
 /// Turns between two looks at sockets and timers; each may take a millisecond here.
 const EVENT_INTERVAL: u32 = 4;
@@ -84,7 +81,7 @@ impl SlowLane {
             .event_interval(EVENT_INTERVAL)
             .on_thread_start(|| {
                 // Without it the lane is only not behind.
-                let _ = rustix::process::setpriority_process(None, NICE);
+                let _ = priority::stand_behind();
             })
             .build()?;
         Ok(Self {
