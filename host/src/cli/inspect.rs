@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -54,12 +55,12 @@ async fn inspect(bytes: Vec<u8>) -> anyhow::Result<Report> {
         concurrent_notices: 1,
         ..Limits::default()
     };
-    let runtime = Runtime::new(engine_options(
+    let runtime = Arc::new(Runtime::new(engine_options(
         &limits,
         CallLimits::CEILINGS,
         CompileLimits::default(),
         folder.path(),
-    ))?;
+    ))?);
     let organization = OrganizationId::from(Uuid::now_v7());
     let inspection = runtime.inspect(bytes.into(), organization).await?;
     Ok(inspection.into())

@@ -146,7 +146,7 @@ impl Invoke {
     async fn set_up(
         &self,
         store: &Store,
-        runtime: &Runtime,
+        runtime: &Arc<Runtime>,
         component: Bytes,
     ) -> anyhow::Result<SourceId> {
         let now = Timestamp::now();

@@ -98,13 +98,27 @@ impl Runtime {
     }
 
     /// Decides whether bytes are a plugin, and has it ready if they are.
+    ///
+    /// All of it is done in the slow lane: megabytes are hashed, written and mapped,
+    /// and a process is started, each of which keeps a thread for milliseconds.
     pub async fn inspect(
+        self: &Arc<Self>,
+        bytes: Bytes,
+        organization: OrganizationId,
+    ) -> Result<Inspection, Rejection> {
+        // First: what is no component at all costs nothing more.
+        inspect::check_form(&bytes)?;
+        let runtime = Arc::clone(self);
+        let examine = async move { runtime.examine(bytes, organization).await };
+        self.slow_lane.run_behind(examine).await
+    }
+
+    async fn examine(
         &self,
         bytes: Bytes,
         organization: OrganizationId,
     ) -> Result<Inspection, Rejection> {
         let digest = Digest::of(&bytes);
-        inspect::check_form(&bytes)?;
         let size = bytes.len() as u64;
         let started = std::time::Instant::now();
         let kept = self.compiled.load(&self.engine, &digest);
