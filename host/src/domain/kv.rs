@@ -116,6 +116,15 @@ impl Operation {
         }
     }
 
+    /// Whether what comes of it depends on the value that is there, not only on there
+    /// being one.
+    pub fn looks_at_the_value(&self) -> bool {
+        match self {
+            Self::Get | Self::Increment { .. } | Self::CompareAndSwap { .. } => true,
+            Self::Set { .. } | Self::Delete => false,
+        }
+    }
+
     /// Checks what needs no store: key and value sizes.
     pub fn check(&self, key: &str) -> Result<(), Fault> {
         if key.is_empty() || key.len() > MAX_KEY_BYTES {

@@ -213,31 +213,31 @@ const STATEMENTS: [(Table, &str); 10] = [
         "INSERT INTO event (organization_id, id, source_id, kind, platform_type, call_id, \
          agent_id, tool, received_at) \
          SELECT unhex(value->>0), unhex(value->>1), unhex(value->>2), value->>3, value->>4, \
-         value->>5, value->>6, value->>7, value->>8 FROM json_each(?1)",
+         value->>5, value->>6, value->>7, value->>8 FROM json_each(?)",
     ),
     (
         Table::Payload,
         "INSERT INTO payload (event_id, body) \
-         SELECT unhex(value->>0), value->>1 FROM json_each(?1)",
+         SELECT unhex(value->>0), value->>1 FROM json_each(?)",
     ),
     (
         Table::PendingNotice,
         "INSERT INTO pending_notice (event_id, organization_id, leased_until, attempts) \
-         SELECT unhex(value->>0), unhex(value->>1), 0, 0 FROM json_each(?1)",
+         SELECT unhex(value->>0), unhex(value->>1), 0, 0 FROM json_each(?)",
     ),
     (
         Table::Decision,
         "INSERT INTO decision (organization_id, event_id, kind, outcome, reason, answer, \
          reply_status, reply_body, elapsed_us, invocations, decided_at) \
          SELECT unhex(value->>0), unhex(value->>1), value->>2, value->>3, value->>4, value->>5, \
-         value->>6, value->>7, value->>8, value->>9, value->>10 FROM json_each(?1) WHERE true \
+         value->>6, value->>7, value->>8, value->>9, value->>10 FROM json_each(?) WHERE true \
          ON CONFLICT DO NOTHING",
     ),
     (
         Table::LogLine,
         "INSERT INTO log_line (event_id, number, binding_id, level, message) \
          SELECT unhex(value->>0), value->>1, unhex(value->>2), value->>3, value->>4 \
-         FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+         FROM json_each(?) WHERE true ON CONFLICT DO NOTHING",
     ),
     (
         Table::Delivery,
@@ -246,14 +246,14 @@ const STATEMENTS: [(Table, &str); 10] = [
          SELECT unhex(value->>'$[0][0]'), unhex(value->>'$[0][1]'), unhex(value->>'$[0][2]'), \
          unhex(value->>'$[1][0]'), value->>'$[1][1]', value->>'$[1][2]', value->>'$[2][0]', \
          value->>'$[2][1]', value->>'$[2][2]', value->>'$[3][0]', value->>'$[3][1]', \
-         value->>'$[3][2]', value->>'$[4][0]', value->>'$[4][1]', 0, 0 FROM json_each(?1) \
+         value->>'$[3][2]', value->>'$[4][0]', value->>'$[4][1]', 0, 0 FROM json_each(?) \
          WHERE value->>'$[4][2]' IS NULL OR EXISTS \
          (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>'$[4][2]'))",
     ),
     (
         Table::DeliveryBody,
         "INSERT INTO delivery_body (delivery_id, body) \
-         SELECT unhex(value->>0), value->>1 FROM json_each(?1) WHERE value->>2 IS NULL \
+         SELECT unhex(value->>0), value->>1 FROM json_each(?) WHERE value->>2 IS NULL \
          OR EXISTS (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>2))",
     ),
     (
@@ -261,20 +261,20 @@ const STATEMENTS: [(Table, &str); 10] = [
         "INSERT INTO attempt (delivery_id, number, endpoint_id, started_at, elapsed_us, status, \
          error, detail, response) \
          SELECT unhex(value->>0), value->>1, unhex(value->>2), value->>3, value->>4, value->>5, \
-         value->>6, value->>7, value->>8 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+         value->>6, value->>7, value->>8 FROM json_each(?) WHERE true ON CONFLICT DO NOTHING",
     ),
     (Table::Settled, SETTLE),
     (
         Table::HandledNotice,
         "DELETE FROM pending_notice \
-         WHERE event_id IN (SELECT unhex(value->>0) FROM json_each(?1))",
+         WHERE event_id IN (SELECT unhex(value->>0) FROM json_each(?))",
     ),
 ];
 
 /// Who lost its lease finds another number of attempts, and changes nothing.
 pub(super) const SETTLE: &str = "UPDATE delivery SET state = value->>3, due_at = value->>4, \
     ended_at = value->>5, status = value->>6, error = value->>7, \
-    attempts = delivery.attempts + 1, leased_until = 0 FROM json_each(?1) \
+    attempts = delivery.attempts + 1, leased_until = 0 FROM json_each(?) \
     WHERE delivery.organization_id = unhex(value->>0) AND delivery.id = unhex(value->>1) \
     AND delivery.attempts = value->>2 AND delivery.state = 'owed'";
 
@@ -302,24 +302,56 @@ impl Entry {
         self.bytes += other.bytes;
     }
 
+    /// Commits the rows in a transaction of their own. All of it is one message to
+    /// the thread that has the connection: each more would be a wait there and one
+    /// back, and on a busy machine that is most of what a commit takes.
+    pub(super) async fn commit(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let transaction = format!("BEGIN IMMEDIATE;{}COMMIT", self.statements());
+        let committed = self.run(transaction, &mut *connection).await;
+        if committed.is_err() {
+            // Fails where there is no transaction to undo, and then need not be done.
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+        }
+        committed
+    }
+
+    /// Writes the rows within the caller's transaction.
     pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        for ((_, statement), rows) in STATEMENTS.into_iter().zip(&self.rows) {
-            if !rows.is_empty() {
-                let array = format!("[{}]", rows.join(","));
-                sqlx::query(statement)
-                    .bind(array)
-                    .execute(&mut *connection)
-                    .await?;
-            }
+        self.run(self.statements(), connection).await
+    }
+
+    async fn run(
+        &self,
+        statements: String,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(statements))
+            // Texts with large payloads are of any length; they would fill the cache.
+            .persistent(self.large_payloads.is_empty());
+        for rows in self.rows.iter().filter(|rows| !rows.is_empty()) {
+            query = query.bind(format!("[{}]", rows.join(",")));
         }
         for (event, payload) in &self.large_payloads {
-            sqlx::query("INSERT INTO payload (event_id, body) VALUES (?1, ?2)")
-                .bind(event)
-                .bind(text(payload))
-                .execute(&mut *connection)
-                .await?;
+            query = query.bind(event).bind(text(payload));
         }
+        query.execute(connection).await?;
         Ok(())
+    }
+
+    /// The statements for which there are rows; they take one argument each, in this
+    /// order.
+    fn statements(&self) -> String {
+        let mut text = String::new();
+        for ((_, statement), rows) in STATEMENTS.into_iter().zip(&self.rows) {
+            if !rows.is_empty() {
+                text.push_str(statement);
+                text.push(';');
+            }
+        }
+        for _ in &self.large_payloads {
+            text.push_str("INSERT INTO payload (event_id, body) VALUES (?, ?);");
+        }
+        text
     }
 
     fn row(&mut self, table: Table, row: &impl Serialize) {

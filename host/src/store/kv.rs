@@ -29,8 +29,9 @@ impl Store {
                 .apply(entry.as_ref(), now)
                 .map(|(_, outcome)| outcome));
         }
+        let bytes = operation.size();
         self.writer
-            .change(self.answers, move |connection| {
+            .large_change(self.answers, bytes, move |connection| {
                 Box::pin(apply(connection, space, key, operation, quota, now))
             })
             .await
@@ -68,6 +69,33 @@ async fn read(
     Ok(row.map(|(value, expires_at)| Entry { value, expires_at }))
 }
 
+/// An entry without its value, and its size: a large value is pages that would be
+/// read, and copied, while everybody waits for the writer.
+async fn measure(
+    connection: &mut SqliteConnection,
+    space: Space,
+    key: &str,
+) -> Result<Option<(Entry, i64)>, StoreError> {
+    let row: Option<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT length(CAST(key AS BLOB)) + length(value), expires_at FROM kv_entry \
+         WHERE organization_id = ?1 AND plugin_id = ?2 AND key = ?3",
+    )
+    .bind(space.organization.uuid())
+    .bind(space.plugin.uuid())
+    .bind(key)
+    .fetch_optional(connection)
+    .await?;
+    let entry = |expires_at| Entry {
+        value: Vec::new(),
+        expires_at,
+    };
+    Ok(row.map(|(size, expires_at)| (entry(expires_at), size)))
+}
+
+fn size(key: &str, entry: &Entry) -> i64 {
+    i64::try_from(key.len() + entry.value.len()).unwrap_or(i64::MAX)
+}
+
 async fn apply(
     connection: &mut SqliteConnection,
     space: Space,
@@ -76,26 +104,30 @@ async fn apply(
     quota: Quota,
     now: i64,
 ) -> Result<Result<Outcome, Fault>, StoreError> {
-    let stored = read(connection, space, &key).await?;
-    let current = live(stored.clone(), now);
+    let (stored, held) = if operation.looks_at_the_value() {
+        let stored = read(connection, space, &key).await?;
+        let held = stored.as_ref().map(|entry| size(&key, entry));
+        (stored, held)
+    } else {
+        measure(connection, space, &key).await?.unzip()
+    };
+    let current = live(stored, now);
     let (change, outcome) = match operation.apply(current.as_ref(), now) {
         Ok(next) => next,
         Err(fault) => return Ok(Err(fault)),
     };
-    let size = |entry: &Entry| i64::try_from(key.len() + entry.value.len()).unwrap_or(i64::MAX);
-    let held = stored.as_ref().map_or(0, size);
     match change {
         Change::Keep => {}
         Change::Put(entry) => {
-            let entries = i64::from(stored.is_none());
-            let bytes = size(&entry) - held;
+            let entries = i64::from(held.is_none());
+            let bytes = size(&key, &entry) - held.unwrap_or(0);
             if !account(connection, space, entries, bytes, quota).await? {
                 return Ok(Err(Fault::QuotaExceeded(quota)));
             }
             put(connection, space, &key, &entry).await?;
         }
         Change::Remove => {
-            account(connection, space, -1, -held, quota).await?;
+            account(connection, space, -1, -held.unwrap_or(0), quota).await?;
             remove(connection, space, &key).await?;
         }
     }

@@ -100,7 +100,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Uploaded, StoreError> {
         self.writer
-            .change(Durability::PowerLoss, move |connection| {
+            .large_change(Durability::PowerLoss, bytes.len(), move |connection| {
                 Box::pin(async move {
                     let mut savepoint = connection.begin().await?;
                     let id =

@@ -3,8 +3,12 @@
 //! Two kinds of work arrive. Journal entries are rows for known tables, already
 //! written as JSON by whoever sends them, so that the writer only joins them and
 //! runs one statement per table. Changes are closures over the connection: few,
-//! and each may fail alone. A batch is one transaction; if its commit fails, nobody
-//! in it is acknowledged.
+//! and each may fail alone. What is committed together is one transaction; if its
+//! commit fails, nobody in it is acknowledged.
+//!
+//! Somebody on the phone waits for a journal entry. So all entries go first, and then
+//! only as many changes as are quick together: a plugin that writes large values makes
+//! its own calls wait, and others for the one value that is being written.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -23,10 +27,12 @@ use super::{Durability, OpenError, StoreError};
 
 /// Work that may wait for the writer before senders have to wait.
 const QUEUE: usize = 4096;
-/// Most pieces of work in one transaction.
+/// Most pieces of work that are taken from the queue.
 const MAX_BATCH: usize = 1024;
-/// A batch is closed when it has this many bytes of rows.
+/// No more entries are taken when there are this many bytes of rows.
 const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Changes are committed together up to this many bytes; one alone may have more.
+const MAX_CHANGES_BYTES: usize = 64 << 10;
 
 /// How a committed change tells its sender.
 type Tell = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -79,10 +85,15 @@ enum Work {
         durability: Durability,
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
-    Change {
-        change: Box<dyn Change>,
-        durability: Durability,
-    },
+    Change(Waiting),
+}
+
+/// A change that waits for its turn.
+struct Waiting {
+    change: Box<dyn Change>,
+    /// What it writes, about.
+    bytes: usize,
+    durability: Durability,
 }
 
 /// Where to send work. Cheap to clone; the writer ends when all are gone.
@@ -118,11 +129,26 @@ impl Writer {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
         T: Send + 'static,
     {
+        self.large_change(durability, 0, run).await
+    }
+
+    /// The same for a change that writes so many bytes.
+    pub(super) async fn large_change<T, F>(
+        &self,
+        durability: Durability,
+        bytes: usize,
+        run: F,
+    ) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
+        T: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let work = Work::Change {
+        let work = Work::Change(Waiting {
             change: Box::new(Closure { run, reply }),
+            bytes,
             durability,
-        };
+        });
         self.queue
             .send(work)
             .await
@@ -174,82 +200,125 @@ pub(super) fn start(
 }
 
 async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Work>, disk: DiskSync) {
-    while let Some(first) = queue.recv().await {
-        let mut batch = Batch::default();
-        batch.add(first);
-        while !batch.is_full() {
+    let mut waiting = VecDeque::new();
+    loop {
+        let mut entries = Entries::default();
+        if waiting.is_empty() {
+            let Some(first) = queue.recv().await else {
+                break;
+            };
+            sort(first, &mut entries, &mut waiting);
+        }
+        while !entries.is_full() && waiting.len() < MAX_BATCH {
             match queue.try_recv() {
-                Ok(work) => batch.add(work),
+                Ok(work) => sort(work, &mut entries, &mut waiting),
                 Err(_) => break,
             }
         }
-        batch.commit(&mut connection, &disk).await;
+        entries.commit(&mut connection, &disk).await;
+        let changes = Changes::first_of(&mut waiting);
+        changes.commit(&mut connection, &disk).await;
     }
     if let Err(error) = connection.close().await {
         tracing::error!(%error, "the database could not be closed");
     }
 }
 
+fn sort(work: Work, entries: &mut Entries, waiting: &mut VecDeque<Waiting>) {
+    match work {
+        Work::Journal {
+            entry,
+            durability,
+            reply,
+        } => {
+            entries.rows.append(*entry);
+            let tell: Tell = Box::new(move |committed| {
+                let _ = reply.send(committed);
+            });
+            entries.tell.push((tell, durability));
+        }
+        Work::Change(change) => waiting.push_back(change),
+    }
+}
+
+/// Journal entries that are committed together.
 #[derive(Default)]
-struct Batch {
+struct Entries {
     rows: Entry,
-    changes: VecDeque<(Box<dyn Change>, Durability)>,
     tell: Vec<(Tell, Durability)>,
 }
 
-impl Batch {
+impl Entries {
     fn is_full(&self) -> bool {
-        self.changes.len() + self.tell.len() >= MAX_BATCH || self.rows.bytes() >= MAX_BATCH_BYTES
+        self.tell.len() >= MAX_BATCH || self.rows.bytes() >= MAX_BATCH_BYTES
     }
 
-    fn add(&mut self, work: Work) {
-        match work {
-            Work::Journal {
-                entry,
-                durability,
-                reply,
-            } => {
-                self.rows.append(*entry);
-                let tell: Tell = Box::new(move |committed| {
-                    let _ = reply.send(committed);
-                });
-                self.tell.push((tell, durability));
-            }
-            Work::Change { change, durability } => self.changes.push_back((change, durability)),
+    async fn commit(self, connection: &mut SqliteConnection, disk: &DiskSync) {
+        if self.tell.is_empty() {
+            return;
         }
+        let committed = self.rows.commit(connection).await;
+        acknowledge(self.tell, &committed, disk);
+    }
+}
+
+/// Changes that are committed together.
+struct Changes(VecDeque<Waiting>);
+
+impl Changes {
+    /// Those that come next, and are quick together.
+    fn first_of(waiting: &mut VecDeque<Waiting>) -> Self {
+        let mut bytes = 0_usize;
+        let next = waiting.iter().take_while(|change| {
+            let is_first = bytes == 0;
+            bytes = bytes.saturating_add(change.bytes.max(1));
+            is_first || bytes <= MAX_CHANGES_BYTES
+        });
+        let next = next.count();
+        Self(waiting.drain(..next).collect())
     }
 
     async fn commit(mut self, connection: &mut SqliteConnection, disk: &DiskSync) {
-        let committed = self.write(connection).await;
-        if let Err(error) = &committed {
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "a batch could not be written"
-            );
+        if self.0.is_empty() {
+            return;
         }
-        for (tell, durability) in self.tell {
-            match (&committed, durability) {
-                (Ok(()), Durability::PowerLoss) => disk.after_sync(tell),
-                _ => tell(committed.clone()),
-            }
-        }
+        let mut tell = Vec::new();
+        let committed = self.write(connection, &mut tell).await;
+        acknowledge(tell, &committed, disk);
         if let Err(error) = committed {
-            for (change, _) in self.changes {
-                change.refuse(error.clone());
+            for waiting in self.0 {
+                waiting.change.refuse(error.clone());
             }
         }
     }
 
-    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    async fn write(
+        &mut self,
+        connection: &mut SqliteConnection,
+        tell: &mut Vec<(Tell, Durability)>,
+    ) -> Result<(), StoreError> {
         let mut transaction: Transaction<'_, Sqlite> =
             connection.begin_with("BEGIN IMMEDIATE").await?;
-        self.rows.write(&mut transaction).await?;
-        while let Some((change, durability)) = self.changes.pop_front() {
-            let tell = change.run(&mut transaction).await;
-            self.tell.push((tell, durability));
+        while let Some(next) = self.0.pop_front() {
+            tell.push((next.change.run(&mut transaction).await, next.durability));
         }
         transaction.commit().await?;
         Ok(())
+    }
+}
+
+fn acknowledge(tell: Vec<(Tell, Durability)>, committed: &Result<(), StoreError>, disk: &DiskSync) {
+    if let Err(error) = committed {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "a batch could not be written"
+        );
+    }
+    for (tell, durability) in tell {
+        match (committed, durability) {
+            (Ok(()), Durability::PowerLoss) => disk.after_sync(tell),
+            _ => tell(committed.clone()),
+        }
     }
 }
 
