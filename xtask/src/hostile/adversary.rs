@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::background;
+
 /// The one address that `CONFIGURATION` allows.
 pub(super) const ALLOWED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 
@@ -42,6 +44,7 @@ impl Adversary {
         let shared = Arc::<Shared>::default();
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
+            background::step_back();
             for stream in listener.incoming().map_while(Result::ok) {
                 if accepting.stopped.load(Ordering::Relaxed) {
                     return;

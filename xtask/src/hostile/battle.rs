@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::background;
 use super::corpus::Attack;
 use super::neighbour::{Latencies, Neighbour};
 use super::target::{Armed, Target};
@@ -100,7 +101,12 @@ impl<'target> Battle<'target> {
         let begun = Instant::now();
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..at_once)
-                .map(|_| scope.spawn(|| strike_on(armed, begun, most, &next)))
+                .map(|_| {
+                    scope.spawn(|| {
+                        background::step_back();
+                        strike_on(armed, begun, most, &next)
+                    })
+                })
                 .collect();
             let watch = scope.spawn(|| {
                 let ended = threads.into_iter().try_for_each(|thread| {
