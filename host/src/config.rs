@@ -140,6 +140,7 @@ struct EgressSection {
     allow: Vec<IpNet>,
     extra_roots: Option<PathBuf>,
     plain_endpoints: bool,
+    resolver: Vec<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,6 +212,7 @@ impl Config {
             egress: EgressOptions {
                 allow: file.egress.allow,
                 extra_roots: file.egress.extra_roots,
+                resolver: file.egress.resolver,
             },
             plain_endpoints: file.egress.plain_endpoints,
             limits: file.limits,

@@ -11,6 +11,7 @@
 
 pub mod address;
 mod failure;
+mod names;
 
 use std::error::Error;
 use std::fmt;
@@ -32,6 +33,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::address::{AddressPolicy, Prohibited};
 pub use self::failure::SendError;
+use self::names::Names;
 use crate::domain::grant::http::{Destination, Host, Scheme};
 
 /// What an operator sets.
@@ -41,6 +43,8 @@ pub struct EgressOptions {
     pub allow: Vec<IpNet>,
     /// A PEM file of certificate authorities that are trusted beside the system's.
     pub extra_roots: Option<PathBuf>,
+    /// Name servers that are asked instead of the system.
+    pub resolver: Vec<SocketAddr>,
 }
 
 /// The client cannot be set up.
@@ -56,6 +60,8 @@ pub enum EgressError {
     NoRoots { path: PathBuf },
     #[error("the HTTP client cannot start")]
     Client(#[source] reqwest::Error),
+    #[error("the name servers cannot be used")]
+    Resolver(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Longest wait for an address, a connection and its TLS handshake together.
@@ -203,8 +209,11 @@ impl Egress {
             Some(path) => read_roots(path)?,
             None => Vec::new(),
         };
+        let names = Names::of(&options.resolver);
+        let names = names.map_err(|error| EgressError::Resolver(error.into()))?;
         let client = Client::builder()
             .dns_resolver(Vetting {
+                names,
                 policy: Arc::clone(&policy),
             })
             .redirect(redirect::Policy::none())
@@ -262,18 +271,18 @@ fn read_roots(path: &Path) -> Result<Vec<Certificate>, EgressError> {
     }
 }
 
-/// Resolves by the system, and passes on only what may be connected to. The client
-/// connects to these addresses and asks nobody again.
+/// Resolves, and passes on only what may be connected to. The client connects to these
+/// addresses and asks nobody again.
 struct Vetting {
+    names: Names,
     policy: Arc<AddressPolicy>,
 }
 
 impl Resolve for Vetting {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = Arc::clone(&self.policy);
+        let (names, policy) = (self.names.clone(), Arc::clone(&self.policy));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found: Vec<SocketAddr> = found.map_err(failure::Unresolved)?.collect();
+            let found = names.addresses(name.as_str()).await?;
             let vetted: Vec<SocketAddr> = found
                 .iter()
                 .copied()

@@ -203,7 +203,7 @@ async fn the_network_is_not_asked_again() {
     let grant = json!({"host": "127.0.0.1", "scheme": "http", "port": address.port()});
     let egress = Egress::new(&EgressOptions {
         allow: vec!["127.0.0.0/8".parse().unwrap()],
-        extra_roots: None,
+        ..EgressOptions::default()
     });
     let access = Arc::new(HttpAccess {
         egress: egress.unwrap(),

@@ -9,7 +9,7 @@
 //! | `/drip` | a byte every 50 ms, for ever |
 //! | `/hang` | nothing |
 //!
-//! It also counts the requests it got.
+//! It also counts the connections and requests it got.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,12 +28,19 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 /// It is gone when this is dropped, with the test's runtime.
 pub(crate) struct Downstream {
     pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
 }
 
 impl Downstream {
     pub(crate) async fn start() -> Self {
-        Self::listen(None).await
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(free).await.expect("a port")
+    }
+
+    /// At that address, if it is free.
+    pub(crate) async fn start_at(address: SocketAddr) -> std::io::Result<Self> {
+        Self::listen(TcpListener::bind(address).await?, None)
     }
 
     /// With TLS, and a certificate for `localhost` that nobody has vouched for; its
@@ -49,16 +56,18 @@ impl Downstream {
             .with_single_cert(vec![signed.cert.der().clone()], key)
             .expect("a TLS configuration");
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        (Self::listen(Some(acceptor)).await, signed.cert.pem())
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let downstream = Self::listen(listener, Some(acceptor)).expect("an address");
+        (downstream, signed.cert.pem())
     }
 
-    async fn listen(tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let requests = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&requests);
+    fn listen(listener: TcpListener, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (connections, requests) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let (accepted, counted) = (Arc::clone(&connections), Arc::clone(&requests));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                accepted.fetch_add(1, Ordering::Relaxed);
                 let (tls, counted) = (tls.clone(), Arc::clone(&counted));
                 tokio::spawn(async move {
                     match tls {
@@ -71,11 +80,20 @@ impl Downstream {
                 });
             }
         });
-        Self { address, requests }
+        Ok(Self {
+            address,
+            connections,
+            requests,
+        })
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Whether or not anything came over them.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(crate) fn requests(&self) -> usize {

@@ -127,7 +127,7 @@ impl Invoke {
         let source = self.set_up(&open.store, &runtime, component).await?;
         let egress = Egress::new(&EgressOptions {
             allow: self.allow.clone(),
-            extra_roots: None,
+            ..EgressOptions::default()
         })?;
         let switch = Switch::new(open.store.clone(), runtime, egress);
         let inbound = Inbound {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use super::address::Prohibited;
+use super::names::Unresolved;
 
 /// A request that got no response.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,8 @@ pub enum SendError {
     Prohibited(#[from] Prohibited),
     #[error("the host's name does not resolve")]
     Unresolved(#[source] reqwest::Error),
+    #[error("no name server answered in time")]
+    ResolveTimeout(#[source] reqwest::Error),
     #[error("the connection was refused")]
     Refused(#[source] reqwest::Error),
     #[error("no connection came about in time")]
@@ -28,18 +31,16 @@ pub enum SendError {
     Ended(#[source] tokio::task::JoinError),
 }
 
-/// The system's resolver found no address.
-#[derive(Debug, thiserror::Error)]
-#[error("the name does not resolve")]
-pub(super) struct Unresolved(#[source] pub(super) io::Error);
-
 impl SendError {
     pub(super) fn from_client(error: reqwest::Error) -> Self {
         if let Some(prohibited) = cause::<Prohibited>(&error) {
             return Self::Prohibited(*prohibited);
         }
-        if cause::<Unresolved>(&error).is_some() {
-            return Self::Unresolved(error);
+        if let Some(unresolved) = cause::<Unresolved>(&error) {
+            return match unresolved.is_silence() {
+                true => Self::ResolveTimeout(error),
+                false => Self::Unresolved(error),
+            };
         }
         if let Some(tls) = cause::<rustls::Error>(&error) {
             return match tls {

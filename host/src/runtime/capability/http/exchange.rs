@@ -44,6 +44,7 @@ enum Refusal {
     TooManyRedirects,
     AddressProhibited,
     Unresolved,
+    ResolveTimeout,
     ConnectionRefused,
     ConnectionTimeout,
     CertificateInvalid,
@@ -69,6 +70,7 @@ impl From<Refusal> for Error {
                 rcode: None,
                 info_code: None,
             },
+            Refusal::ResolveTimeout => Self::DnsTimeout,
             Refusal::ConnectionRefused => Self::ConnectionRefused,
             Refusal::ConnectionTimeout => Self::ConnectionTimeout,
             Refusal::CertificateInvalid => Self::TlsCertificateError,
@@ -86,6 +88,7 @@ impl From<SendError> for Refusal {
         match error {
             SendError::Prohibited(_) => Self::AddressProhibited,
             SendError::Unresolved(_) => Self::Unresolved,
+            SendError::ResolveTimeout(_) => Self::ResolveTimeout,
             SendError::Refused(_) => Self::ConnectionRefused,
             SendError::ConnectTimeout(_) => Self::ConnectionTimeout,
             SendError::Certificate(_) => Self::CertificateInvalid,
