@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::domain;
 use crate::domain::limits::CallLimits;
-use crate::egress::EgressOptions;
+use crate::egress::{EgressOptions, ProxyUrl};
 use crate::runtime::CompileOptions;
 use crate::store::Durability;
 
@@ -139,8 +139,9 @@ struct File {
 struct EgressSection {
     allow: Vec<IpNet>,
     extra_roots: Option<PathBuf>,
-    plain_endpoints: bool,
     resolver: Vec<SocketAddr>,
+    proxy: Option<ProxyUrl>,
+    plain_endpoints: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,6 +214,7 @@ impl Config {
                 allow: file.egress.allow,
                 extra_roots: file.egress.extra_roots,
                 resolver: file.egress.resolver,
+                proxy: file.egress.proxy,
             },
             plain_endpoints: file.egress.plain_endpoints,
             limits: file.limits,
@@ -359,6 +361,7 @@ mod tests {
                 "limits.concurrent_notices",
             ),
             ("[store]\nanswers_survive = 'anything'", "answers_survive"),
+            ("[egress]\nproxy = 'proxy.internal'", "HTTP proxy"),
             ("listen = ", "listen"),
         ] {
             let message = load(text).unwrap_err().to_string();

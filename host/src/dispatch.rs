@@ -214,7 +214,9 @@ impl From<SendError> for Unsent {
             SendError::Prohibited(_) => SendFailure::Prohibited,
             SendError::Unresolved(_) => SendFailure::Unresolved,
             SendError::Refused(_) => SendFailure::ConnectionRefused,
-            SendError::ConnectTimeout(_) => SendFailure::ConnectTimeout,
+            SendError::ResolveTimeout(_) | SendError::ConnectTimeout(_) => {
+                SendFailure::ConnectTimeout
+            }
             SendError::Certificate(_) => SendFailure::Certificate,
             SendError::Tls(_) => SendFailure::Tls,
             SendError::Connect(_) => SendFailure::Unconnected,

@@ -5,7 +5,8 @@
 //! ([`address`]) and connects to what it has vetted and to nothing else, so that a
 //! name which answers differently the second time gains nothing. Certificates are
 //! verified; proxies of the environment, cookies and redirects are not followed:
-//! whoever sends decides about a redirect, because it needs its own permission.
+//! whoever sends decides about a redirect, because it needs its own permission. Where
+//! the operator names a proxy, everything goes through it.
 //!
 //! Only this module knows the HTTP client. It knows nothing of plugins.
 
@@ -28,6 +29,7 @@ use ipnet::IpNet;
 pub use reqwest::Body as ResponseBody;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Url, redirect};
+use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -45,6 +47,36 @@ pub struct EgressOptions {
     pub extra_roots: Option<PathBuf>,
     /// Name servers that are asked instead of the system.
     pub resolver: Vec<SocketAddr>,
+    /// Through which everything goes out.
+    pub proxy: Option<ProxyUrl>,
+}
+
+/// An HTTP proxy. Its user name and password, if it has them, are not shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ProxyUrl(Url);
+
+/// A text that is no proxy's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the address of an HTTP proxy, such as http://proxy.internal:3128")]
+pub struct InvalidProxy;
+
+impl TryFrom<String> for ProxyUrl {
+    type Error = InvalidProxy;
+    fn try_from(text: String) -> Result<Self, InvalidProxy> {
+        let url = Url::parse(&text).map_err(|_| InvalidProxy)?;
+        if matches!(url.scheme(), "http" | "https") && has_plain_host(&url) {
+            Ok(Self(url))
+        } else {
+            Err(InvalidProxy)
+        }
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.origin().ascii_serialization())
+    }
 }
 
 /// The client cannot be set up.
@@ -211,12 +243,15 @@ impl Egress {
         };
         let names = Names::of(&options.resolver);
         let names = names.map_err(|error| EgressError::Resolver(error.into()))?;
+        let proxy = options.proxy.as_ref();
         let client = Client::builder()
             .dns_resolver(Vetting {
                 names,
                 policy: Arc::clone(&policy),
+                proxy: proxy.and_then(|proxy| proxy.0.domain().map(str::to_owned)),
             })
             .redirect(redirect::Policy::none())
+            // Not those that the environment names.
             .no_proxy()
             .referer(false)
             .user_agent(USER_AGENT)
@@ -224,9 +259,15 @@ impl Egress {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
-            .tls_certs_merge(roots)
-            .build()
-            .map_err(EgressError::Client)?;
+            .tls_certs_merge(roots);
+        let client = match proxy {
+            None => client,
+            Some(proxy) => {
+                let proxy = reqwest::Proxy::all(proxy.0.clone()).map_err(EgressError::Client)?;
+                client.proxy(proxy)
+            }
+        };
+        let client = client.build().map_err(EgressError::Client)?;
         Ok(Self {
             client,
             policy,
@@ -276,13 +317,20 @@ fn read_roots(path: &Path) -> Result<Vec<Certificate>, EgressError> {
 struct Vetting {
     names: Names,
     policy: Arc<AddressPolicy>,
+    /// The operator's proxy: its name alone may resolve to any address. Behind it, it is
+    /// the proxy that resolves, and that has to refuse what is not public.
+    proxy: Option<String>,
 }
 
 impl Resolve for Vetting {
     fn resolve(&self, name: Name) -> Resolving {
         let (names, policy) = (self.names.clone(), Arc::clone(&self.policy));
+        let is_proxy = self.proxy.as_deref() == Some(name.as_str());
         Box::pin(async move {
             let found = names.addresses(name.as_str()).await?;
+            if is_proxy {
+                return Ok(Box::new(found.into_iter()) as Addrs);
+            }
             let vetted: Vec<SocketAddr> = found
                 .iter()
                 .copied()
