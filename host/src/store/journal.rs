@@ -354,6 +354,17 @@ impl Entry {
         text
     }
 
+    /// Rows that name events by a number, which may be there twice.
+    #[cfg(test)]
+    pub(super) fn of_pending_notices(numbers: &[u8]) -> Self {
+        let mut entry = Self::default();
+        for &number in numbers {
+            let id = hex(Uuid::from_u128(number.into()));
+            entry.row(Table::PendingNotice, &(&id, &id));
+        }
+        entry
+    }
+
     fn row(&mut self, table: Table, row: &impl Serialize) {
         // Rows are tuples of texts and numbers: they always have a JSON form.
         let Ok(row) = serde_json::to_string(row) else {

@@ -349,3 +349,51 @@ async fn checkpoint(mut connection: SqliteConnection, log: PathBuf) {
 fn log_size(log: &Path) -> u64 {
     std::fs::metadata(log).map_or(0, |file| file.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing(_: &mut SqliteConnection) -> Running<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn waiting(bytes: usize) -> Waiting {
+        let (reply, _) = oneshot::channel::<Result<(), StoreError>>();
+        Waiting {
+            change: Box::new(Closure {
+                run: nothing,
+                reply,
+            }),
+            bytes,
+            durability: Durability::Process,
+        }
+    }
+
+    #[test]
+    fn small_changes_are_committed_together_and_a_large_one_alone() {
+        let sizes = [0, 10, MAX_CHANGES_BYTES, 4 * MAX_CHANGES_BYTES, 0];
+        let mut left: VecDeque<Waiting> = sizes.into_iter().map(waiting).collect();
+        let mut taken = Vec::new();
+        while !left.is_empty() {
+            taken.push(Changes::first_of(&mut left).0.len());
+        }
+        assert_eq!(taken, [2, 1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_fails_is_undone_and_the_next_one_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = super::super::OpenStore::open(folder.path(), Durability::Process)
+            .await
+            .unwrap();
+        let writer = &open.store.writer;
+        let entry = |rows: &[u8]| Entry::of_pending_notices(rows);
+        let twice = writer.journal(entry(&[1, 2, 1]), Durability::Process).await;
+        assert!(twice.is_err());
+        for notice in [1, 2] {
+            let written = writer.journal(entry(&[notice]), Durability::Process).await;
+            assert!(written.is_ok(), "{notice}: {written:?}");
+        }
+    }
+}
