@@ -47,6 +47,7 @@ pub struct App {
     /// The first start's token, if one had to be made up. It is shown once.
     pub new_token: Option<String>,
     open: OpenStore,
+    switch: Arc<Switch>,
     stop: CancellationToken,
     server: JoinHandle<()>,
     worker: JoinHandle<()>,
@@ -92,6 +93,7 @@ impl App {
         let egress = Egress::new(&config.egress)?;
         let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime), egress));
 
+        switch.recover().await?;
         let address = config.listen;
         let listen = |source| AppError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -119,12 +121,18 @@ impl App {
         let at_once = config.limits.concurrent_notices;
         let deliveries = delivery::run(Arc::clone(&switch), store.clone(), stop.clone());
         let deliveries = tokio::spawn(deliveries);
-        let worker = tokio::spawn(notices::run(switch, store.clone(), at_once, stop.clone()));
+        let worker = tokio::spawn(notices::run(
+            Arc::clone(&switch),
+            store.clone(),
+            at_once,
+            stop.clone(),
+        ));
         let housekeeping = tokio::spawn(housekeeping(store));
         Ok(Self {
             address,
             new_token,
             open,
+            switch,
             stop,
             server,
             worker,
@@ -145,6 +153,8 @@ impl App {
                 tracing::error!(task = name, "a task has panicked");
             }
         }
+        self.switch.finish().await;
+        drop(self.switch);
         self.housekeeping.abort();
         let _ = self.housekeeping.await;
         self.open.close().await;

@@ -159,9 +159,11 @@ impl Server {
         }
     }
 
-    /// Creates a source with nothing but a name.
+    /// Creates a source that takes each request for a new one: tests send the same
+    /// sample again and again. The module `repeats` is about sources that do not.
     pub(crate) async fn source(&self, name: &str) -> Source {
-        self.create_source(&json!({"name": name})).await
+        self.create_source(&json!({"name": name, "repeat_window_ms": 0}))
+            .await
     }
 
     /// Creates a binding and gives its id.

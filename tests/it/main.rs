@@ -42,6 +42,7 @@ mod outbound;
 mod pages;
 mod proof;
 mod rebinding;
+mod repeats;
 mod resolution;
 mod sandbox_view;
 mod secrets;

@@ -51,7 +51,7 @@ async fn check(server: &Server, source: &Source, rows: &[Row<'_>]) {
 
 async fn source_with(server: &Server, proof: Value) -> Source {
     server
-        .create_source(&json!({"name": "main-line", "proof": proof}))
+        .create_source(&json!({"name": "main-line", "repeat_window_ms": 0, "proof": proof}))
         .await
 }
 

@@ -46,7 +46,7 @@ impl Scene {
         self.public.address.port()
     }
 
-    fn binding(&self, port: u16, path: &str) -> Value {
+    fn binding(port: u16, path: &str) -> Value {
         json!({
             "plugin": "misbehave",
             "config": {"mode": "fetch", "url": format!("http://crm.example:{port}{path}")},

@@ -21,6 +21,7 @@ async fn furnished() -> (Server, Source) {
             ],
             "timeouts_ms": {"start": 9000, "transfer": 8000, "tool": 7000},
             "margin_ms": 600,
+            "repeat_window_ms": 5000,
             "verdicts": {
                 "start": {"decision": "reject", "reason": "closed"},
                 "transfer": {

@@ -75,7 +75,7 @@ async fn server_for(question: &Question) -> (Server, Source) {
     let (server, _) = misbehave::server().await;
     let verdicts = json!({question.kind: question.source_verdict});
     let source = server
-        .create_source(&json!({"name": "line", "verdicts": verdicts}))
+        .create_source(&json!({"name": "line", "repeat_window_ms": 0, "verdicts": verdicts}))
         .await;
     (server, source)
 }
@@ -161,7 +161,7 @@ async fn an_event_handler_that_fails_takes_the_verdict() {
     let (server, _) = misbehave::server().await;
     let verdicts = json!({"event": {"decision": "drop"}});
     let source = server
-        .create_source(&json!({"name": "line", "verdicts": verdicts}))
+        .create_source(&json!({"name": "line", "repeat_window_ms": 0, "verdicts": verdicts}))
         .await;
     for (failing, code) in FAILURES {
         for (on_failure, answer) in [

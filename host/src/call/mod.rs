@@ -5,7 +5,8 @@
 //! verdict → render → record, with what is owed to whom (`owed.rs`) → reply. A notice:
 //! prove → parse → store → acknowledge; later [`Switch::handle`] (in `handle.rs`) asks
 //! its event handler and records what is owed. A notice that no handler is bound for is
-//! stored with what is owed at once.
+//! stored with what is owed at once. A request that repeats an earlier one gets that
+//! one's reply instead (`earlier.rs`).
 //!
 //! This is the one module that joins `ingest`, `runtime`, `dispatch` and `store`, which
 //! do not know each other. `http` brings requests, [`crate::notices`] brings stored
@@ -14,29 +15,35 @@
 mod attempt;
 mod breakers;
 mod clock;
+mod detached;
 mod doorbell;
+mod earlier;
 mod endpoints;
 mod forward;
 mod handle;
 mod outbound;
 mod owed;
+mod repeats;
 mod route;
 mod space;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 pub use self::attempt::KEPT_REPLY;
 pub use self::breakers::Breakers;
 pub use self::clock::Clock;
+use self::detached::Detached;
 pub use self::doorbell::{Addressee, Doorbell};
+use self::earlier::Turn;
 pub use self::endpoints::{Directories, Directory};
 use self::outbound::Outbound;
+use self::repeats::{Place, Repeats};
 pub use self::route::RouteError;
 use self::route::{Route, Routes};
 use self::space::PluginSpace;
@@ -52,9 +59,10 @@ use crate::domain::kv::Space;
 use crate::domain::limits::CallLimits;
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Handler;
+use crate::domain::repeat::Fingerprint;
 use crate::domain::seed::Seed;
 use crate::egress::Egress;
-use crate::ingest::{self, Inbound, Reply, proof};
+use crate::ingest::{self, Inbound, Reply, fingerprint, proof};
 use crate::json::{self, ReadError};
 use crate::runtime::capability::kv::{Denied, KeyValue};
 use crate::runtime::capability::recorder::Recorder;
@@ -73,7 +81,7 @@ pub enum CallError {
     Payload(#[from] ReadError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the decision could not be recorded before the platform's timeout")]
+    #[error("no answer could be recorded before the platform's timeout")]
     RecordedLate,
 }
 
@@ -100,6 +108,8 @@ pub struct Received {
     pub reply: Reply,
     /// How it was decided; none for a notice whose handler is yet to run.
     pub decided: Option<Decided>,
+    /// Whether this is the reply to an earlier request, which this one repeats.
+    pub repeat: bool,
 }
 
 /// A decision with what the plugins said on the way, and what was sent.
@@ -122,6 +132,9 @@ pub struct Switch {
     accepted: Notify,
     owed: Doorbell,
     clock: Clock,
+    repeats: Repeats,
+    /// What goes on although its request is gone.
+    unwatched: TaskTracker,
 }
 
 /// The event being decided.
@@ -153,12 +166,21 @@ impl Switch {
             accepted: Notify::new(),
             owed: Doorbell::default(),
             clock: Clock::start(),
+            repeats: Repeats::new(Instant::now().into_std()),
+            unwatched: TaskTracker::new(),
         }
     }
 
-    /// Takes one request of a platform.
+    /// Waits for what goes on although its request is gone. To be called when no request
+    /// is left.
+    pub async fn finish(&self) {
+        self.unwatched.close();
+        self.unwatched.wait().await;
+    }
+
+    /// Takes one request of a platform, and answers before that stops waiting.
     pub async fn receive(
-        &self,
+        self: &Arc<Self>,
         source: SourceId,
         inbound: Inbound,
         arrival: Arrival,
@@ -166,11 +188,36 @@ impl Switch {
         let route = self.routes.get(source).await?;
         proof::check(&route.source.proof, &inbound)?;
         let event = Arc::new(route.dialect.parse(json::text(&inbound.body)?)?);
-        let record = record_of(&route, &event, inbound, arrival.time);
-        match event.matter {
-            Matter::Question(_) => self.answer(&route, &event, &record, arrival).await,
-            Matter::Notice(_) => self.accept(&route, &event, &record).await,
-        }
+        let wait = route.source.patience.wait(event.kind().handler());
+        let received = self.once(route, event, inbound, arrival);
+        timeout_at(arrival.at + wait, received)
+            .await
+            .map_err(|_elapsed| CallError::RecordedLate)?
+    }
+
+    /// Deals with a request unless it repeats an earlier one. What has begun goes on if
+    /// the platform goes away: its repetition will ask for the outcome.
+    async fn once(
+        self: &Arc<Self>,
+        route: Arc<Route>,
+        event: Arc<CallEvent>,
+        inbound: Inbound,
+        arrival: Arrival,
+    ) -> Result<Received, CallError> {
+        let fingerprint = fingerprint::of(route.source.id, route.source.repeat_window, &inbound);
+        let place = match self.turn(&route, fingerprint).await? {
+            Turn::First(place) => place,
+            Turn::Repeat(received) => return Ok(*received),
+        };
+        let record = record_of(&route, &event, inbound, arrival.time, fingerprint);
+        let switch = Arc::clone(self);
+        let work = async move {
+            match event.matter {
+                Matter::Question(_) => switch.answer(&route, &event, &record, arrival, place).await,
+                Matter::Notice(_) => switch.accept(&route, &event, &record, place).await,
+            }
+        };
+        Detached::new(work, &self.unwatched).await
     }
 
     async fn accept(
@@ -178,6 +225,7 @@ impl Switch {
         route: &Route,
         event: &CallEvent,
         record: &EventRecord,
+        mut place: Option<Place>,
     ) -> Result<Received, CallError> {
         let facts = event.facts();
         let mut bound = binding::candidates(&route.bindings, route.source.id, &facts);
@@ -188,10 +236,12 @@ impl Switch {
         } else {
             Some(self.accept_unhandled(record).await?)
         };
+        stand_for(place.as_mut(), record.id);
         Ok(Received {
             event: record.id,
             reply: Reply::Body(route.dialect.acknowledge(record.id)),
             decided,
+            repeat: false,
         })
     }
 
@@ -201,16 +251,23 @@ impl Switch {
         event: &Arc<CallEvent>,
         record: &EventRecord,
         arrival: Arrival,
+        mut place: Option<Place>,
     ) -> Result<Received, CallError> {
         let handler = record.kind.handler();
-        let patience = &route.source.patience;
-        let deadline = arrival.at + patience.budget(handler);
         let case = Case {
             event,
             record,
             started: arrival.at,
-            deadline,
+            deadline: arrival.at + route.source.patience.budget(handler),
         };
+        // A tool may change the world, so that it may have run is stored before it runs.
+        let reserved = handler == Handler::Tool && route.asks_anybody(event);
+        let directory = self.directories.of(record.organization).await?;
+        let owed = owed::for_subscribers(&directory, record, &self.clock);
+        if reserved {
+            self.store.reserve(record, &owed).await?;
+            stand_for(place.as_mut(), record.id);
+        }
         let (decided, reply) = self.decide(route, &case).await;
         // A question always has a reply; were there none, the platform falls back.
         let reply = reply.unwrap_or(Reply::Unavailable);
@@ -221,17 +278,15 @@ impl Switch {
             reply: Some(sent(&reply)),
             log: decided.log,
         };
-        let directory = self.directories.of(record.organization).await?;
-        let owed = owed::for_subscribers(&directory, record, &self.clock);
         let forward = decided.forward;
-        let recorded = self
-            .store
-            .record(record, &decision, &owed, forward.as_ref());
-        // The margin is there for this.
-        let margin = Duration::from_millis(patience.margin_ms.into());
-        timeout_at(deadline + margin, recorded)
-            .await
-            .map_err(|_elapsed| CallError::RecordedLate)??;
+        if reserved {
+            let forward = forward.as_ref().map(|forward| (record, forward));
+            self.store.answer(&decision, forward).await?;
+        } else {
+            let forward = forward.as_ref();
+            self.store.record(record, &decision, &owed, forward).await?;
+            stand_for(place.as_mut(), record.id);
+        }
         self.ring(record, &owed);
         let decided = Decided {
             decision: decision.decision,
@@ -242,6 +297,7 @@ impl Switch {
             event: record.id,
             reply,
             decided: Some(decided),
+            repeat: false,
         })
     }
 
@@ -466,6 +522,14 @@ fn weigh(
 }
 
 impl Route {
+    /// Whether any plugin is asked about an event.
+    fn asks_anybody(&self, event: &CallEvent) -> bool {
+        let facts = event.facts();
+        binding::candidates(&self.bindings, self.source.id, &facts)
+            .next()
+            .is_some()
+    }
+
     /// The answer that stands when no plugin gave one: the binding's own, or the
     /// source's. One that the dialect cannot send gives way to "unavailable".
     fn verdict(&self, binding: Option<&Binding>, handler: Handler, why: Why) -> Standing {
@@ -512,7 +576,20 @@ fn sent(reply: &Reply) -> SentReply {
     }
 }
 
-fn record_of(route: &Route, event: &CallEvent, inbound: Inbound, time: Timestamp) -> EventRecord {
+/// Repeats are about that event from now on: it is stored.
+fn stand_for(place: Option<&mut Place>, event: EventId) {
+    if let Some(place) = place {
+        place.stand_for(event);
+    }
+}
+
+fn record_of(
+    route: &Route,
+    event: &CallEvent,
+    inbound: Inbound,
+    time: Timestamp,
+    fingerprint: Option<Fingerprint>,
+) -> EventRecord {
     EventRecord {
         organization: route.source.organization,
         id: EventId::from(Uuid::now_v7()),
@@ -523,6 +600,7 @@ fn record_of(route: &Route, event: &CallEvent, inbound: Inbound, time: Timestamp
         agent_id: event.call.agent_id.clone(),
         tool: event.tool().map(str::to_owned),
         received_at: time,
+        fingerprint,
         payload: inbound.body,
     }
 }

@@ -115,6 +115,7 @@ impl Switch {
             agent_id: String::new(),
             tool: None,
             received_at: now,
+            fingerprint: None,
             payload: String::from(Box::<str>::from(payload)).into(),
         };
         let directory = self.directories.of(organization).await?;

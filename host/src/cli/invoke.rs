@@ -31,6 +31,7 @@ use crate::domain::id::{BindingId, OrganizationId, PluginId, SourceId};
 use crate::domain::limits::{CallLimits, Limits as CallAsked};
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Name;
+use crate::domain::repeat::RepeatWindow;
 use crate::domain::source::Patience;
 use crate::egress::{Egress, EgressOptions, Target};
 use crate::ingest::{Inbound, Reply};
@@ -129,7 +130,7 @@ impl Invoke {
             allow: self.allow.clone(),
             ..EgressOptions::default()
         })?;
-        let switch = Switch::new(open.store.clone(), runtime, egress);
+        let switch = Arc::new(Switch::new(open.store.clone(), runtime, egress));
         let inbound = Inbound {
             headers: http::HeaderMap::new(),
             body: payload,
@@ -169,6 +170,7 @@ impl Invoke {
             dialect: self.dialect.clone(),
             proof: Vec::new(),
             patience: Patience::default(),
+            repeat_window: RepeatWindow::default(),
             verdicts: crate::domain::decision::Verdicts::default(),
             created_at: now,
         };
@@ -328,7 +330,7 @@ impl Shown {
                     "note   the plugin forwarded: this is the default verdict"
                 )?;
             }
-            Some(Why::NoBinding | Why::PluginFailed) | None => {}
+            Some(Why::NoBinding | Why::PluginFailed | Why::Interrupted) | None => {}
         }
         for called in &self.invocations {
             let milliseconds = called.elapsed.as_secs_f64() * 1000.0;
@@ -356,10 +358,10 @@ impl Shown {
                     self.kind
                 )
             }
-            (Some(Why::PluginFailed), Some(failure)) => {
+            (Some(Why::PluginFailed | Why::Interrupted), Some(failure)) => {
                 bail!("the plugin failed, the reply is the default verdict: {failure}")
             }
-            (Some(Why::PluginFailed), None) => bail!("the plugin failed"),
+            (Some(Why::PluginFailed | Why::Interrupted), None) => bail!("the plugin failed"),
             (Some(Why::AllPassed | Why::ForwardUnavailable | Why::ForwardFailed) | None, _) => {
                 Ok(ExitCode::SUCCESS)
             }

@@ -299,6 +299,9 @@ pub enum Why {
     ForwardUnavailable,
     /// A plugin forwarded to an endpoint that gave no usable answer.
     ForwardFailed,
+    /// It is not known whether the plugin ran: the server died meanwhile, or could not
+    /// store the decision.
+    Interrupted,
 }
 
 impl Why {
@@ -309,6 +312,7 @@ impl Why {
             Self::PluginFailed => "plugin_failed",
             Self::ForwardUnavailable => "forward_unavailable",
             Self::ForwardFailed => "forward_failed",
+            Self::Interrupted => "interrupted",
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::Verdicts;
 use super::id::{OrganizationId, SourceId};
 use super::plugin::{Handler, Name};
+use super::repeat::RepeatWindow;
 use super::secret::Secret;
 
 /// How a request shows that the platform sent it. Several secrets may hold at once,
@@ -63,6 +64,11 @@ impl Patience {
         };
         Duration::from_millis(timeout_ms.saturating_sub(self.margin_ms).into())
     }
+
+    /// The time until the platform has to have its reply.
+    pub fn wait(&self, handler: Handler) -> Duration {
+        self.budget(handler) + Duration::from_millis(self.margin_ms.into())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +81,7 @@ pub struct Source {
     /// All of them must hold.
     pub proof: Vec<Proof>,
     pub patience: Patience,
+    pub repeat_window: RepeatWindow,
     pub verdicts: Verdicts,
     pub created_at: Timestamp,
 }

@@ -37,9 +37,10 @@ impl SendError {
             return Self::Prohibited(*prohibited);
         }
         if let Some(unresolved) = cause::<Unresolved>(&error) {
-            return match unresolved.is_silence() {
-                true => Self::ResolveTimeout(error),
-                false => Self::Unresolved(error),
+            return if unresolved.is_silence() {
+                Self::ResolveTimeout(error)
+            } else {
+                Self::Unresolved(error)
             };
         }
         if let Some(tls) = cause::<rustls::Error>(&error) {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 
 use super::problem::{Code, Problem};
@@ -25,12 +26,14 @@ pub(super) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
             format!("at most {cap} bytes are taken here"),
         )
     };
-    if hyper::body::Body::size_hint(&body).lower() > cap as u64 {
+    if body.size_hint().lower() > cap as u64 {
         return Err(too_large());
     }
-    let collected = tokio::time::timeout(ARRIVAL, Limited::new(body, cap).collect()).await;
+    let announced = body.size_hint().lower() as usize;
+    let collected =
+        tokio::time::timeout(ARRIVAL, collect(Limited::new(body, cap), announced)).await;
     match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Ok(collected)) => Ok(collected),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         // The client has gone or broke off: nobody will read this.
         Ok(Err(_)) => Err(Problem::new(Code::InvalidJson, "the body broke off")),
@@ -39,6 +42,34 @@ pub(super) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
             format!("the body must arrive within {} seconds", ARRIVAL.as_secs()),
         )),
     }
+}
+
+/// Puts a body together as it arrives. Done at the end, many megabytes would be copied
+/// at once, and nobody else served by this thread meanwhile.
+async fn collect(
+    mut body: Limited<Body>,
+    announced: usize,
+) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+    let mut first = None;
+    let mut collected = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        match first.take() {
+            None if collected.is_empty() && data.len() >= announced => first = Some(data),
+            None => {
+                collected.reserve(announced.saturating_sub(collected.len()).max(data.len()));
+                collected.extend_from_slice(&data);
+            }
+            Some(before) => {
+                collected.extend_from_slice(&before);
+                collected.extend_from_slice(&data);
+            }
+        }
+    }
+    // Most bodies arrive in one piece, and need no copy.
+    Ok(first.unwrap_or_else(|| collected.freeze()))
 }
 
 /// A JSON object in the body of an API request.

@@ -19,6 +19,8 @@ use crate::ingest::{Inbound, Reply};
 
 /// Carries the event's id on every reply about a stored event.
 const EVENT_HEADER: HeaderName = HeaderName::from_static("x-hookswitch-event");
+/// Says that the reply is that of an earlier request, which this one repeats.
+const REPEAT_HEADER: HeaderName = HeaderName::from_static("x-hookswitch-repeat");
 
 pub(super) async fn receive(
     State(services): State<Services>,
@@ -60,6 +62,10 @@ fn reply(received: Received) -> Response {
     };
     if let Ok(event) = HeaderValue::from_str(&received.event.to_string()) {
         response.headers_mut().insert(EVENT_HEADER, event);
+    }
+    if received.repeat {
+        let headers = response.headers_mut();
+        headers.insert(REPEAT_HEADER, HeaderValue::from_static("true"));
     }
     response
 }

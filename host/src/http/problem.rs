@@ -267,7 +267,7 @@ impl From<CallError> for Problem {
             }
             CallError::Payload(error) => error.into(),
             CallError::RecordedLate => {
-                tracing::error!("a decision could not be recorded in time");
+                tracing::error!("a request was not answered in time");
                 Self::new(Code::StoreUnavailable, error.to_string())
             }
         }

@@ -66,6 +66,8 @@ pub async fn serve(
     let drained = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, drained).await.is_err() {
         tracing::warn!("requests were still in flight when the drain time ended");
+        // Their connections end here, not some time later.
+        running.shutdown().await;
     }
 }
 

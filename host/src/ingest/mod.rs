@@ -2,10 +2,11 @@
 //!
 //! A [`Dialect`] is one platform in one file; [`DIALECTS`] is the registry, and
 //! adding a platform touches nothing else. Proof of origin is the same for all of
-//! them ([`proof`]). `call` uses this module and joins it with `runtime` and
+//! them ([`proof`]), and so is knowing a request again ([`fingerprint`]). `call` uses this module and joins it with `runtime` and
 //! `store`, which it does not know.
 
 mod dasha;
+pub mod fingerprint;
 mod payload;
 pub mod proof;
 

@@ -1,6 +1,7 @@
 //! Reading events and decisions back, for the API.
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
@@ -16,6 +17,8 @@ use crate::domain::log::LogLine;
 /// How far an event has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventState {
+    /// A question whose plugin is being asked.
+    Asked,
     /// A question with its decision.
     Answered,
     /// A notice whose handler has not run yet.
@@ -63,6 +66,13 @@ pub struct StoredDecision {
     pub decided_at: Timestamp,
 }
 
+impl StoredDecision {
+    /// The invocations in whatever form is wanted of them.
+    pub fn invocations<T: DeserializeOwned>(&self) -> Result<Vec<T>, StoreError> {
+        row::parsed(self.invocations.get(), "decision.invocations")
+    }
+}
+
 /// Which events are wanted. Absent fields match everything.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
@@ -90,7 +100,8 @@ impl EventRow {
             .map_err(|e| StoreError::corrupt("event.kind", e))?
             .is_question();
         let state = match (question, self.pending) {
-            (true, _) => EventState::Answered,
+            (true, true) => EventState::Asked,
+            (true, false) => EventState::Answered,
             (false, true) => EventState::Accepted,
             (false, false) => EventState::Handled,
         };
@@ -109,7 +120,8 @@ impl EventRow {
 }
 
 const EVENT_COLUMNS: &str = "id, source_id, kind, platform_type, call_id, agent_id, tool, \
-    received_at, EXISTS (SELECT 1 FROM pending_notice WHERE event_id = id) AS pending";
+    received_at, EXISTS (SELECT 1 FROM pending_notice WHERE event_id = id) \
+    OR EXISTS (SELECT 1 FROM pending_question WHERE event_id = id) AS pending";
 
 #[derive(FromRow)]
 struct DecisionRow {
@@ -218,7 +230,7 @@ impl Store {
         Page::of(rows, page, |row| row.event_id, DecisionRow::read)
     }
 
-    async fn decision(
+    pub(super) async fn decision(
         &self,
         organization: OrganizationId,
         event: EventId,

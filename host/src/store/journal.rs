@@ -22,6 +22,7 @@ use crate::domain::delivery::{SendFailure, State};
 use crate::domain::event::Kind;
 use crate::domain::id::{BindingId, DeliveryId, EndpointId, EventId, OrganizationId, SourceId};
 use crate::domain::log::LogLine;
+use crate::domain::repeat::{Basis, Fingerprint};
 
 /// An event as it is stored.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct EventRecord {
     pub agent_id: String,
     pub tool: Option<String>,
     pub received_at: Timestamp,
+    /// By what a repetition is known; none where nobody looks for one.
+    pub fingerprint: Option<Fingerprint>,
     /// The request's body: UTF-8.
     pub payload: Bytes,
 }
@@ -156,6 +159,39 @@ impl Store {
         self.writer.journal(entry, self.answers).await
     }
 
+    /// Stores a question whose plugin is to be asked once only. When this returns it
+    /// survives the loss of power: whatever happens then, it is known that the plugin
+    /// may have run. What is owed for it is owed from then on.
+    pub async fn reserve(
+        &self,
+        event: &EventRecord,
+        owed: &[OwedDelivery],
+    ) -> Result<(), StoreError> {
+        let mut entry = Entry::default();
+        entry.event(event);
+        entry.deliveries(event, owed, event.received_at);
+        entry.row(
+            Table::PendingQuestion,
+            &(hex(event.id.uuid()), hex(event.organization.uuid())),
+        );
+        self.writer.journal(entry, Durability::PowerLoss).await
+    }
+
+    /// Stores the decision of a reserved question. The first one stands.
+    pub async fn answer(
+        &self,
+        decision: &DecisionRecord,
+        forward: Option<(&EventRecord, &ForwardRecord)>,
+    ) -> Result<(), StoreError> {
+        let mut entry = Entry::default();
+        entry.decision(decision);
+        if let Some((event, forward)) = forward {
+            entry.forward(event, forward, decision.decision.decided_at);
+        }
+        entry.row(Table::AnsweredQuestion, &(hex(decision.event.uuid()),));
+        self.writer.journal(entry, self.answers).await
+    }
+
     /// Stores what became of a notice, and the deliveries that are now owed.
     ///
     /// If power is lost right after, the notice is pending again and its handler
@@ -194,6 +230,7 @@ enum Table {
     Event,
     Payload,
     PendingNotice,
+    PendingQuestion,
     Decision,
     LogLine,
     Delivery,
@@ -203,17 +240,20 @@ enum Table {
     Settled,
     /// Not a table but a row that leaves one.
     HandledNotice,
+    /// Likewise.
+    AnsweredQuestion,
 }
 
 /// In the order in which they are written: a delivery looks for the pending notice
 /// it comes from, so that a notice handled twice owes once.
-const STATEMENTS: [(Table, &str); 10] = [
+const STATEMENTS: [(Table, &str); 12] = [
     (
         Table::Event,
         "INSERT INTO event (organization_id, id, source_id, kind, platform_type, call_id, \
-         agent_id, tool, received_at) \
+         agent_id, tool, received_at, fingerprint, identified) \
          SELECT unhex(value->>0), unhex(value->>1), unhex(value->>2), value->>3, value->>4, \
-         value->>5, value->>6, value->>7, value->>8 FROM json_each(?)",
+         value->>5, value->>6, value->>7, value->>8, unhex(value->>9), value->>10 \
+         FROM json_each(?)",
     ),
     (
         Table::Payload,
@@ -224,6 +264,11 @@ const STATEMENTS: [(Table, &str); 10] = [
         Table::PendingNotice,
         "INSERT INTO pending_notice (event_id, organization_id, leased_until, attempts) \
          SELECT unhex(value->>0), unhex(value->>1), 0, 0 FROM json_each(?)",
+    ),
+    (
+        Table::PendingQuestion,
+        "INSERT INTO pending_question (event_id, organization_id) \
+         SELECT unhex(value->>0), unhex(value->>1) FROM json_each(?)",
     ),
     (
         Table::Decision,
@@ -267,6 +312,11 @@ const STATEMENTS: [(Table, &str); 10] = [
     (
         Table::HandledNotice,
         "DELETE FROM pending_notice \
+         WHERE event_id IN (SELECT unhex(value->>0) FROM json_each(?))",
+    ),
+    (
+        Table::AnsweredQuestion,
+        "DELETE FROM pending_question \
          WHERE event_id IN (SELECT unhex(value->>0) FROM json_each(?))",
     ),
 ];
@@ -378,6 +428,7 @@ impl Entry {
 
     fn event(&mut self, event: &EventRecord) {
         let id = hex(event.id.uuid());
+        let fingerprint = event.fingerprint;
         self.row(
             Table::Event,
             &(
@@ -390,6 +441,8 @@ impl Entry {
                 &event.agent_id,
                 &event.tool,
                 event.received_at.as_millisecond(),
+                fingerprint.map(|fingerprint| ::hex::encode(fingerprint.digest)),
+                u8::from(fingerprint.is_some_and(|f| f.basis == Basis::Identified)),
             ),
         );
         if event.payload.len() < LARGE_PAYLOAD {
@@ -580,9 +633,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_table_has_one_statement_and_pending_notices_leave_last() {
+    fn every_table_has_one_statement_and_what_is_pending_leaves_last() {
         let order = STATEMENTS.map(|(table, _)| table);
-        assert_eq!(order.last(), Some(&Table::HandledNotice));
+        assert!(order.ends_with(&[Table::HandledNotice, Table::AnsweredQuestion]));
         for table in order {
             assert_eq!(
                 order.iter().filter(|&&other| other == table).count(),

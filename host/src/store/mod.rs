@@ -4,9 +4,10 @@
 //! what is waiting, writes it in one transaction with one statement per table, and
 //! acknowledges after the commit, or after the disk has it where that was asked
 //! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries),
-//! [`notice`] the work that waits, [`event`] what is read back; `source`, `plugin`,
-//! `binding`, `endpoint`, `secret` and `token` are what operators and customers set
-//! up; [`delivery`] is the queue of what is owed to endpoints.
+//! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
+//! what is read back; `source`, `plugin`, `binding`, `endpoint`, `secret` and `token`
+//! are what operators and customers set up; [`delivery`] is the queue of what is owed
+//! to endpoints.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
@@ -26,6 +27,7 @@ mod page;
 mod plan;
 mod plugin;
 mod proof;
+pub mod repeat;
 mod row;
 mod secret;
 mod source;

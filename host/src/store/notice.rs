@@ -24,7 +24,7 @@ const CLAIM_NOTICES: &str = "UPDATE pending_notice SET leased_until = ?1, attemp
     WHERE leased_until <= ?2 ORDER BY event_id LIMIT ?3) RETURNING event_id";
 
 const READ_NOTICES: &str = "SELECT event.organization_id, event.id, source_id, kind, \
-    platform_type, call_id, agent_id, tool, received_at, body, attempts \
+    platform_type, call_id, agent_id, tool, received_at, fingerprint, identified, body, attempts \
     FROM pending_notice \
     JOIN event ON event.organization_id = pending_notice.organization_id \
     AND event.id = pending_notice.event_id \
@@ -43,6 +43,8 @@ struct NoticeRow {
     agent_id: String,
     tool: Option<String>,
     received_at: i64,
+    fingerprint: Option<Vec<u8>>,
+    identified: bool,
     body: String,
     attempts: u32,
 }
@@ -116,6 +118,10 @@ impl NoticeRow {
             agent_id: self.agent_id,
             tool: self.tool,
             received_at: row::timestamp(self.received_at, "event.received_at")?,
+            fingerprint: self
+                .fingerprint
+                .map(|digest| row::fingerprint(&digest, self.identified))
+                .transpose()?,
             payload: self.body.into(),
         };
         Ok(ClaimedNotice {
@@ -156,6 +162,7 @@ mod tests {
             agent_id: "agent".to_owned(),
             tool: None,
             received_at: Timestamp::from_millisecond(1).unwrap(),
+            fingerprint: None,
             payload: format!("{{\"n\":{n},\"text\":\"\\u0000 ü \\\"\"}}").into(),
         }
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::Json;
 use crate::domain::id::SourceId;
+use crate::domain::repeat::{Basis, Fingerprint};
 
 pub(super) fn timestamp(milliseconds: i64, what: &'static str) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(milliseconds).map_err(|e| StoreError::corrupt(what, e))
@@ -25,6 +26,19 @@ pub(super) fn parsed<T: DeserializeOwned>(text: &str, what: &'static str) -> Res
 
 pub(super) fn json(text: String, what: &'static str) -> Result<Json, StoreError> {
     RawValue::from_string(text).map_err(|e| StoreError::corrupt(what, e))
+}
+
+/// Of the columns `fingerprint` and `identified` of an event.
+pub(super) fn fingerprint(digest: &[u8], identified: bool) -> Result<Fingerprint, StoreError> {
+    let basis = if identified {
+        Basis::Identified
+    } else {
+        Basis::SameBody
+    };
+    let digest = digest
+        .try_into()
+        .map_err(|e| StoreError::corrupt("event.fingerprint", e))?;
+    Ok(Fingerprint { basis, digest })
 }
 
 pub(super) fn written(value: &impl serde::Serialize) -> Result<String, StoreError> {

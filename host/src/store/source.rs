@@ -10,6 +10,7 @@ use super::{proof, row};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::{OrganizationId, SourceId};
 use crate::domain::plugin::Name;
+use crate::domain::repeat::RepeatWindow;
 use crate::domain::source::{Patience, Proof, Source};
 
 /// A source that is to be.
@@ -21,6 +22,7 @@ pub struct NewSource {
     pub dialect: String,
     pub proof: Vec<Proof>,
     pub patience: Patience,
+    pub repeat_window: RepeatWindow,
     pub verdicts: Verdicts,
     pub created_at: Timestamp,
 }
@@ -35,6 +37,7 @@ struct SourceRow {
     patience: String,
     verdicts: String,
     created_at: i64,
+    repeat_window_ms: u32,
 }
 
 impl SourceRow {
@@ -49,6 +52,9 @@ impl SourceRow {
             dialect: self.dialect,
             proof: proof::read(&self.proof, "source.proof")?,
             patience: row::parsed(&self.patience, "source.patience")?,
+            repeat_window: RepeatWindow::from_ms(self.repeat_window_ms).ok_or_else(|| {
+                StoreError::corrupt("source.repeat_window_ms", self.repeat_window_ms)
+            })?,
             verdicts: row::parsed(&self.verdicts, "source.verdicts")?,
             created_at: row::timestamp(self.created_at, "source.created_at")?,
         })
@@ -73,6 +79,7 @@ impl Store {
             patience: row::written(&new.patience)?,
             verdicts: row::written(&new.verdicts)?,
             created_at: new.created_at.as_millisecond(),
+            repeat_window_ms: new.repeat_window.ms(),
         };
         let source = self
             .writer
@@ -80,7 +87,8 @@ impl Store {
                 Box::pin(async move {
                     sqlx::query(
                         "INSERT INTO source (id, organization_id, name, dialect, proof, patience, \
-                         verdicts, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                         verdicts, created_at, repeat_window_ms) \
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                     )
                     .bind(row.id)
                     .bind(row.organization_id)
@@ -90,6 +98,7 @@ impl Store {
                     .bind(&row.patience)
                     .bind(&row.verdicts)
                     .bind(row.created_at)
+                    .bind(row.repeat_window_ms)
                     .execute(connection)
                     .await
                     .map_err(|error| StoreError::or_name_taken(error, "source"))?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::api;
-use super::target::{GOOD_PLUGIN, Target};
+use super::target::{GOOD_PLUGIN, Target, source};
 
 /// Threads that ask in turn, so that a slow answer does not hold up the next request.
 const THREADS: u32 = 4;
@@ -37,7 +37,7 @@ pub(super) struct Latencies {
 impl Neighbour {
     /// Binds the good plugin for a source of its own.
     pub(super) fn move_in(target: &Target, url: &str) -> Result<Self> {
-        let source = target.api.post("/sources", &json!({"name": "neighbour"}))?;
+        let source = target.api.post("/sources", &source("neighbour"))?;
         let source = source.success()?;
         let binding = json!({"plugin": GOOD_PLUGIN, "selector": {"source": source["id"]}});
         target.api.create("/bindings", &binding, "id")?;

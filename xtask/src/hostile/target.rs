@@ -130,7 +130,7 @@ impl Target {
     fn bind(&self, attack: &Attack, bytes: &[u8], bindings: usize) -> Result<Means> {
         let uploaded = self.api.upload(attack.name, bytes)?.success();
         uploaded.context("the attack is refused at upload, before it can be called")?;
-        let created = self.api.post("/sources", &json!({"name": attack.name}))?;
+        let created = self.api.post("/sources", &source(attack.name))?;
         let created = created.success()?;
         let text = |field: &str| created[field].as_str().map(str::to_owned);
         let source = text("id").context("the source has no id")?;
@@ -149,7 +149,7 @@ impl Target {
 
     /// Checks that a good plugin is answered: the server is up, and works.
     pub fn check_good_plugin(&self) -> Result<()> {
-        let source = self.api.post("/sources", &json!({"name": "good"}))?;
+        let source = self.api.post("/sources", &source("good"))?;
         let source = source.success()?;
         let binding = json!({"plugin": GOOD_PLUGIN, "selector": {"source": source["id"]}});
         self.api.create("/bindings", &binding, "id")?;
@@ -171,6 +171,12 @@ impl Target {
         start["agentId"] = json!(agent);
         start
     }
+}
+
+/// A source on which every request runs the plugin, though the same one is sent again
+/// and again.
+pub(super) fn source(name: &str) -> Value {
+    json!({"name": name, "repeat_window_ms": 0})
 }
 
 fn agent(n: usize) -> String {

@@ -70,6 +70,7 @@ impl From<EventSummary> for EventBody {
             agent_id: event.agent_id,
             tool: event.tool,
             state: match event.state {
+                EventState::Asked => "asked",
                 EventState::Answered => "answered",
                 EventState::Accepted => "accepted",
                 EventState::Handled => "handled",

@@ -12,6 +12,7 @@ use super::{PageBody, Paging, Time, check_verdicts};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::SourceId;
 use crate::domain::plugin::Name;
+use crate::domain::repeat::RepeatWindow;
 use crate::domain::source::{Patience, Source};
 use crate::http::Services;
 use crate::http::auth::Caller;
@@ -32,6 +33,8 @@ pub(in crate::http) struct CreateSource {
     timeouts_ms: TimeoutsBody,
     #[serde(default = "default_margin")]
     margin_ms: u32,
+    #[serde(default = "default_repeat_window")]
+    repeat_window_ms: u32,
     #[serde(default)]
     verdicts: Verdicts,
 }
@@ -42,6 +45,10 @@ fn default_dialect() -> String {
 
 fn default_margin() -> u32 {
     Patience::default().margin_ms
+}
+
+fn default_repeat_window() -> u32 {
+    RepeatWindow::default().ms()
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -77,6 +84,7 @@ pub(in crate::http) struct SourceBody {
     proof: Vec<ShownProof>,
     timeouts_ms: TimeoutsBody,
     margin_ms: u32,
+    repeat_window_ms: u32,
     verdicts: Verdicts,
     created_at: Time,
 }
@@ -101,6 +109,7 @@ impl From<Source> for SourceBody {
                 tool,
             },
             margin_ms,
+            repeat_window_ms: source.repeat_window.ms(),
             verdicts: source.verdicts,
             created_at: Time(source.created_at),
         }
@@ -130,6 +139,7 @@ impl CreateSource {
             dialect: self.dialect,
             proof: proof::read(self.proof, MAX_SECRETS)?,
             patience: patience(self.timeouts_ms, self.margin_ms)?,
+            repeat_window: repeat_window(self.repeat_window_ms)?,
             verdicts: self.verdicts,
             created_at: Timestamp::now(),
         })
@@ -158,6 +168,16 @@ fn patience(timeouts: TimeoutsBody, margin_ms: u32) -> Result<Patience, Problem>
         transfer_ms: transfer,
         tool_ms: tool,
         margin_ms,
+    })
+}
+
+fn repeat_window(ms: u32) -> Result<RepeatWindow, Problem> {
+    RepeatWindow::from_ms(ms).ok_or_else(|| {
+        let most = RepeatWindow::MAX_MS;
+        Problem::invalid_field(
+            "repeat_window_ms",
+            format!("must be at most {most} milliseconds"),
+        )
     })
 }
 

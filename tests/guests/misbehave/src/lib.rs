@@ -16,7 +16,7 @@
 //! | `bad-target` | transfer: a destination that is none | others: as without a mode |
 //! | `drop` | event: drops | others: pass |
 //! | `echo` | answers with what it saw of the call and the capabilities | events: delivers it to the endpoint `echo` |
-//! | `kv-race` | adds 1 to the key `n` and answers with the sum | events: delivers it to the endpoint `echo` |
+//! | `kv-race` | adds 1 to the key `n`, is busy for `ms` milliseconds if that is set, and answers with the sum | events: delivers it to the endpoint `echo` |
 //! | `fetch` | makes the HTTP request that the settings say (see `fetch.rs`) and answers with what came back | events: delivers it to the endpoint `echo` |
 //! | `entropy` | answers with what it reads of clocks and draws of random numbers | events: delivers it to the endpoint `echo` |
 //! | none, or any other | accepts, transfers cold to `+14155550199`, answers `{"ok":true}`, leaves events unchanged | |
@@ -180,7 +180,13 @@ fn act() -> Result<Wish> {
             spin_for_ms(config::parse("ms")?.unwrap_or(1_000));
             Wish::Nothing
         }
-        "kv-race" => Wish::Answer(json!({ "n": kv::increment("n", 1, None)? })),
+        "kv-race" => {
+            let n = kv::increment("n", 1, None)?;
+            if let Some(ms) = config::parse("ms")? {
+                spin_for_ms(ms);
+            }
+            Wish::Answer(json!({ "n": n }))
+        }
         "entropy" => Wish::Answer(echo::entropy()),
         "fetch" => Wish::Answer(fetch::as_told()?),
         "pass" => Wish::Pass,
