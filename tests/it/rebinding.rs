@@ -55,7 +55,7 @@ impl Scene {
     }
 
     async fn bind(&self, path: &str) {
-        rebind(&self.server, &self.binding(self.port(), path)).await;
+        rebind(&self.server, &Self::binding(self.port(), path)).await;
     }
 
     /// What the plugin got.
@@ -131,7 +131,7 @@ async fn a_connection_that_fails_is_not_tried_at_another_answer() {
     // At this port only the private address is listened at.
     let elsewhere = Downstream::start().await;
     let port = elsewhere.address.port();
-    rebind(&scene.server, &scene.binding(port, "/echo")).await;
+    rebind(&scene.server, &Scene::binding(port, "/echo")).await;
     let refused = json!({"error": "connection-refused"});
     assert_eq!(scene.call().await, refused);
     assert_eq!(scene.names.lookups(), (1, 1));
@@ -168,7 +168,7 @@ async fn of_an_answer_with_good_and_private_addresses_only_the_good_are_connecte
     // Nor when the good one does not answer.
     let elsewhere = Downstream::start().await;
     let port = elsewhere.address.port();
-    rebind(&scene.server, &scene.binding(port, "/echo")).await;
+    rebind(&scene.server, &Scene::binding(port, "/echo")).await;
     let refused = json!({"error": "connection-refused"});
     assert_eq!(scene.call().await, refused);
     assert_eq!(elsewhere.connections(), 0);
@@ -216,13 +216,13 @@ async fn a_name_server_that_never_answers_holds_nobody_for_long() {
     scene.bind("/echo").await;
     assert_eq!(scene.call().await, json!({"error": "DNS-timeout"}));
 
-    let limited = scene.binding(scene.port(), "/echo");
+    let limited = Scene::binding(scene.port(), "/echo");
     let limited = limited.with(json!({"limits": {"http_time_ms": 300}}));
     rebind(&scene.server, &limited).await;
     let cut = json!({"error": "HTTP-response-timeout"});
     assert_eq!(scene.call().await, cut);
 
-    let binding = scene.binding(scene.port(), "/echo");
+    let binding = Scene::binding(scene.port(), "/echo");
     let hurried = binding.with(json!({"limits": {"time_ms": 300}}));
     rebind(&scene.server, &hurried).await;
     let reply = scene.server.hook(&scene.source, &payload::start()).await;
@@ -238,7 +238,7 @@ async fn another_name_server_is_asked_when_one_is_silent() {
         silent.address, scene.names.address
     );
     let (server, source) = server(&both).await;
-    rebind(&server, &scene.binding(scene.port(), "/echo")).await;
+    rebind(&server, &Scene::binding(scene.port(), "/echo")).await;
     let reply = server.hook(&source, &payload::tool()).await.expect(200);
     assert_eq!(reply["status"], 200, "{reply}");
     assert_eq!(silent.names(), ["crm.example."]);
