@@ -66,7 +66,7 @@ const OWNED: &[(&str, &str)] = &[
     ("wasmtime", "runtime"),
     ("reqwest::", "egress"),
     ("rustls::", "egress"),
-    ("hickory_resolver", "egress"),
+    ("hickory_resolver::", "egress"),
     ("sqlx::", "store"),
     ("clap::", "cli"),
 ];

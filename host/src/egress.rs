@@ -293,7 +293,15 @@ impl Egress {
         });
         let execute = self.home.spawn(self.client.execute(request));
         match AbortOnDropHandle::new(execute).await {
-            Ok(response) => response.map(Into::into).map_err(SendError::from_client),
+            Ok(Ok(response)) => Ok(response.into()),
+            Ok(Err(error)) => {
+                let error = SendError::from_client(error);
+                if matches!(error, SendError::ResolveTimeout(_)) {
+                    // Not whose name: a plugin may have put anything in it.
+                    tracing::warn!("no name server answered in time");
+                }
+                Err(error)
+            }
             Err(ended) => Err(SendError::Ended(ended)),
         }
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hookswitch::domain::binding::Settings;
 use hookswitch::domain::decision::{Answer, Opinion, ToolAnswer};
 use hookswitch::domain::event::CallEvent;
-use hookswitch::domain::id::{EventId, OrganizationId};
+use hookswitch::domain::id::{BindingId, EventId, OrganizationId};
 use hookswitch::domain::kv::{Fault, Operation, Outcome};
 use hookswitch::domain::limits::{CallLimits, Limits};
 use hookswitch::domain::seed::Seed;
@@ -206,6 +206,7 @@ async fn the_network_is_not_asked_again() {
         ..EgressOptions::default()
     });
     let access = Arc::new(HttpAccess {
+        binding: BindingId::from(Uuid::nil()),
         egress: egress.unwrap(),
         rules: vec![HttpRule {
             grant: serde_json::from_value(grant).unwrap(),

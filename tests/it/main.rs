@@ -38,6 +38,7 @@ mod isolation;
 mod languages;
 mod limits;
 mod notices;
+mod operator_log;
 mod outbound;
 mod pages;
 mod proof;

@@ -29,10 +29,14 @@ struct Scene {
 
 impl Scene {
     async fn of(script: impl Into<Vec<Reply>>) -> Self {
+        Self::allowing(&format!("{PUBLIC}/32"), script).await
+    }
+
+    async fn allowing(network: &str, script: impl Into<Vec<Reply>>) -> Self {
         let names = NameServer::start(script).await;
         let (public, private) = listeners().await;
         let resolver = names.setting();
-        let (server, source) = server(&resolver).await;
+        let (server, source) = server(network, &resolver).await;
         Self {
             server,
             source,
@@ -46,16 +50,8 @@ impl Scene {
         self.public.address.port()
     }
 
-    fn binding(port: u16, path: &str) -> Value {
-        json!({
-            "plugin": "misbehave",
-            "config": {"mode": "fetch", "url": format!("http://crm.example:{port}{path}")},
-            "grants": {"http": [{"host": "crm.example", "scheme": "http", "port": port}]},
-        })
-    }
-
     async fn bind(&self, path: &str) {
-        rebind(&self.server, &Self::binding(self.port(), path)).await;
+        rebind(&self.server, &binding(self.port(), path)).await;
     }
 
     /// What the plugin got.
@@ -65,14 +61,23 @@ impl Scene {
     }
 }
 
-async fn server(resolver: &str) -> (Server, Source) {
+fn binding(port: u16, path: &str) -> Value {
+    json!({
+        "plugin": "misbehave",
+        "config": {"mode": "fetch", "url": format!("http://crm.example:{port}{path}")},
+        "grants": {"http": [{"host": "crm.example", "scheme": "http", "port": port}]},
+    })
+}
+
+async fn server(allowed: &str, resolver: &str) -> (Server, Source) {
     let launch = Launch::new();
     let file = launch.directory().join("hookswitch.toml");
-    let egress = format!("[egress]\nallow = [\"{PUBLIC}/32\"]\n{resolver}\n");
+    let egress = format!("[egress]\nallow = [\"{allowed}\"]\n{resolver}\n");
     std::fs::write(&file, egress).expect("a file");
     let server = launch.argument("--config").argument(file).start();
     server.install("misbehave").await;
-    let patient = json!({"name": "main-line", "timeouts_ms": {"tool": 60_000}});
+    let patient =
+        json!({"name": "main-line", "repeat_window_ms": 0, "timeouts_ms": {"tool": 60_000}});
     let source = server.create_source(&patient).await;
     (server, source)
 }
@@ -111,6 +116,19 @@ async fn a_name_that_turns_private_later_is_refused_from_then_on() {
     }
 }
 
+/// Or the tests here would say nothing.
+#[tokio::test]
+async fn without_the_check_the_private_address_would_be_reached() {
+    let turns = [Reply::addresses(&[PUBLIC]), Reply::addresses(&[PRIVATE])];
+    let scene = Scene::allowing("127.0.0.0/8", turns).await;
+    scene.bind("/echo").await;
+    for _ in 0..2 {
+        assert_eq!(scene.call().await["status"], 200);
+    }
+    assert_eq!(scene.public.requests(), 1);
+    assert_eq!(scene.private.requests(), 1);
+}
+
 #[tokio::test]
 async fn an_answer_that_changes_between_check_and_connection_changes_nothing() {
     let scene = Scene::of([Reply::addresses(&[PUBLIC]), Reply::addresses(&[PRIVATE])]).await;
@@ -131,7 +149,7 @@ async fn a_connection_that_fails_is_not_tried_at_another_answer() {
     // At this port only the private address is listened at.
     let elsewhere = Downstream::start().await;
     let port = elsewhere.address.port();
-    rebind(&scene.server, &Scene::binding(port, "/echo")).await;
+    rebind(&scene.server, &binding(port, "/echo")).await;
     let refused = json!({"error": "connection-refused"});
     assert_eq!(scene.call().await, refused);
     assert_eq!(scene.names.lookups(), (1, 1));
@@ -168,7 +186,7 @@ async fn of_an_answer_with_good_and_private_addresses_only_the_good_are_connecte
     // Nor when the good one does not answer.
     let elsewhere = Downstream::start().await;
     let port = elsewhere.address.port();
-    rebind(&scene.server, &Scene::binding(port, "/echo")).await;
+    rebind(&scene.server, &binding(port, "/echo")).await;
     let refused = json!({"error": "connection-refused"});
     assert_eq!(scene.call().await, refused);
     assert_eq!(elsewhere.connections(), 0);
@@ -216,14 +234,14 @@ async fn a_name_server_that_never_answers_holds_nobody_for_long() {
     scene.bind("/echo").await;
     assert_eq!(scene.call().await, json!({"error": "DNS-timeout"}));
 
-    let limited = Scene::binding(scene.port(), "/echo");
+    let limited = binding(scene.port(), "/echo");
     let limited = limited.with(json!({"limits": {"http_time_ms": 300}}));
     rebind(&scene.server, &limited).await;
     let cut = json!({"error": "HTTP-response-timeout"});
     assert_eq!(scene.call().await, cut);
 
-    let binding = Scene::binding(scene.port(), "/echo");
-    let hurried = binding.with(json!({"limits": {"time_ms": 300}}));
+    let hurried = binding(scene.port(), "/echo");
+    let hurried = hurried.with(json!({"limits": {"time_ms": 300}}));
     rebind(&scene.server, &hurried).await;
     let reply = scene.server.hook(&scene.source, &payload::start()).await;
     assert_eq!(reply.expect(200), json!({"accept": true}), "the verdict");
@@ -237,8 +255,8 @@ async fn another_name_server_is_asked_when_one_is_silent() {
         "resolver = [\"{}\", \"{}\"]",
         silent.address, scene.names.address
     );
-    let (server, source) = server(&both).await;
-    rebind(&server, &Scene::binding(scene.port(), "/echo")).await;
+    let (server, source) = server(&format!("{PUBLIC}/32"), &both).await;
+    rebind(&server, &binding(scene.port(), "/echo")).await;
     let reply = server.hook(&source, &payload::tool()).await.expect(200);
     assert_eq!(reply["status"], 200, "{reply}");
     assert_eq!(silent.names(), ["crm.example."]);

@@ -31,6 +31,7 @@ pub(crate) struct Launch {
     arguments: Vec<OsString>,
     listen: String,
     token: Option<String>,
+    log_filter: Option<String>,
     data: Arc<TempDir>,
     /// Given as `--data-dir`; none leaves it to the default, below `directory`.
     data_dir: Option<PathBuf>,
@@ -43,6 +44,7 @@ impl Launch {
             arguments: Vec::new(),
             listen: "127.0.0.1:0".to_owned(),
             token: Some(ADMIN_TOKEN.to_owned()),
+            log_filter: None,
             data_dir: Some(data.path().join("data")),
             data,
         }
@@ -60,6 +62,12 @@ impl Launch {
 
     pub(crate) fn token(mut self, token: Option<&str>) -> Self {
         self.token = token.map(str::to_owned);
+        self
+    }
+
+    /// What its log shows.
+    pub(crate) fn log_filter(mut self, filter: &str) -> Self {
+        self.log_filter = Some(filter.to_owned());
         self
     }
 
@@ -89,6 +97,9 @@ impl Launch {
         }
         if let Some(token) = &self.token {
             command.env("HOOKSWITCH_ADMIN_TOKEN", token);
+        }
+        if let Some(filter) = &self.log_filter {
+            command.env("HOOKSWITCH_LOG", filter);
         }
         command.spawn().expect("the host starts")
     }

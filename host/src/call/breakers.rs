@@ -52,7 +52,8 @@ impl Breakers {
         breaker.ended(now, failed);
         match (before, breaker.stand()) {
             (Stand::Closed | Stand::Probing, Stand::Open { .. }) => {
-                tracing::warn!(%binding, "a plugin fails too often, its circuit breaker opens");
+                let code = failure.map(|failure| tracing::field::display(failure.code));
+                tracing::warn!(%binding, code, "a plugin fails too often, its circuit breaker opens");
             }
             (Stand::Probing, Stand::Closed) => {
                 tracing::info!(%binding, "a circuit breaker closes again");

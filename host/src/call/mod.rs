@@ -384,6 +384,9 @@ impl Switch {
             }
         };
         let (says, outcome, error) = weigh(route, result);
+        if let Some(failure) = &error {
+            log_failure(binding.id, case.record.id, failure.code);
+        }
         self.breakers
             .ended(binding.id, Instant::now().into_std(), error.as_ref());
         let invocation = Invocation {
@@ -487,6 +490,18 @@ enum Says {
     Forward(String),
     Pass,
     Nothing(Why),
+}
+
+/// The operator's line. What the plugin said of it is kept with the decision.
+fn log_failure(binding: BindingId, event: EventId, code: FailureCode) {
+    match code {
+        // The breaker has said so when it opened, and loading where it failed.
+        FailureCode::CircuitOpen | FailureCode::Unavailable => {}
+        FailureCode::Overloaded => {
+            tracing::warn!(%binding, %event, "no sandbox became free for a call, its verdict stands");
+        }
+        _ => tracing::warn!(%binding, %event, %code, "a plugin failed, its verdict stands"),
+    }
 }
 
 /// An opinion counts as an answer only if the dialect can send it.

@@ -68,6 +68,7 @@ impl Outbound {
             }
         });
         Some(Arc::new(HttpAccess {
+            binding: binding.id,
             egress: self.egress.clone(),
             rules: rules.collect(),
             rate: self.rate(binding.id, per_minute),

@@ -39,12 +39,15 @@ impl Serve {
             data_dir: self.data_dir,
         };
         let config = Config::load(self.config.as_deref(), overrides)?;
-        telemetry::start(config.log_format);
+        let lines = telemetry::start(config.log_format);
         let token = admin_token()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(serve(&config, token.as_deref()))?;
+        runtime.spawn(lines.clone().tell_for_ever());
+        let served = runtime.block_on(serve(&config, token.as_deref()));
+        lines.tell();
+        served?;
         Ok(ExitCode::SUCCESS)
     }
 }

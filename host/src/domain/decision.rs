@@ -363,6 +363,12 @@ pub enum FailureCode {
     Unavailable,
 }
 
+impl fmt::Display for FailureCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
     pub code: FailureCode,

@@ -37,11 +37,10 @@ impl SendError {
             return Self::Prohibited(*prohibited);
         }
         if let Some(unresolved) = cause::<Unresolved>(&error) {
-            return if unresolved.is_silence() {
-                Self::ResolveTimeout(error)
-            } else {
-                Self::Unresolved(error)
-            };
+            if unresolved.is_silence() {
+                return Self::ResolveTimeout(error);
+            }
+            return Self::Unresolved(error);
         }
         if let Some(tls) = cause::<rustls::Error>(&error) {
             return match tls {

@@ -1,5 +1,7 @@
 //! Who uses the API: a bearer token speaks for an organization.
 
+use std::net::SocketAddr;
+
 use axum::extract::{FromRef as _, FromRequestParts};
 use http::header;
 use http::request::Parts;
@@ -28,15 +30,20 @@ impl FromRequestParts<Services> for Caller {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| {
-                Problem::new(
-                    Code::Unauthorized,
-                    "send your token in the header authorization: Bearer <token>",
-                )
+                let missing = "send your token in the header authorization: Bearer <token>";
+                unauthorized(parts, missing)
             })?;
         // The hash is looked up, so the time this takes tells nothing of the token.
         let organization = services.store.organization_of(TokenHash::of(token)).await?;
-        let organization = organization
-            .ok_or_else(|| Problem::new(Code::Unauthorized, "this token is not valid"))?;
+        let organization =
+            organization.ok_or_else(|| unauthorized(parts, "this token is not valid"))?;
         Ok(Self { organization })
     }
+}
+
+fn unauthorized(parts: &Parts, detail: &str) -> Problem {
+    let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+    let peer = peer.map(tracing::field::display);
+    tracing::warn!(peer, "a request to the API has no valid token");
+    Problem::new(Code::Unauthorized, detail)
 }

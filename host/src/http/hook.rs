@@ -1,9 +1,10 @@
 //! `POST /hooks/{source}`: where platforms send their webhooks.
 //!
 //! Reads the request under its cap and hands it to [`crate::call`], where the story
-//! goes on; turns what comes back into HTTP.
+//! goes on; turns what comes back into HTTP. A request that is refused is logged here:
+//! the platform's operator sees a status at best.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::Extension;
 use axum::body::Body;
@@ -13,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::problem::{Code, Problem};
 use super::{Services, body};
-use crate::call::{Arrival, CallError, Received};
+use crate::call::{Arrival, CallError, Received, RouteError};
 use crate::domain::id::SourceId;
 use crate::ingest::{Inbound, Reply};
 
@@ -30,23 +31,47 @@ pub(super) async fn receive(
     body: Body,
 ) -> Result<Response, Problem> {
     let arrival = Arrival::now();
+    let peer = peer.ip();
     let source: SourceId = source.parse().map_err(|_| {
+        tracing::warn!(%peer, "a webhook for a source that does not exist was refused");
         Problem::new(
             Code::UnknownSource,
             "there is no such source: its id has the form src_…",
         )
     })?;
-    let body = body::read(body, services.caps.hook_body).await?;
+    let body = body::read(body, services.caps.hook_body).await;
+    let body = body.map_err(|problem| unreadable(source, peer, problem))?;
     let inbound = Inbound {
         headers,
         body,
-        peer: peer.ip(),
+        peer,
     };
-    let received = services.switch.receive(source, inbound, arrival).await;
-    if let Err(CallError::Unproven(reason)) = &received {
-        tracing::warn!(%source, peer = %peer.ip(), %reason, "a request did not prove its origin");
+    match services.switch.receive(source, inbound, arrival).await {
+        Ok(received) => Ok(reply(received)),
+        Err(error) => Err(refused(source, peer, error)),
     }
-    Ok(reply(received?))
+}
+
+fn refused(source: SourceId, peer: IpAddr, error: CallError) -> Problem {
+    match error {
+        CallError::Payload(error) => return unreadable(source, peer, error.into()),
+        CallError::Unproven(ref reason) => {
+            tracing::warn!(%source, %peer, %reason, "a request did not prove its origin");
+        }
+        CallError::Route(RouteError::UnknownSource(_)) => {
+            tracing::warn!(%source, %peer, "a webhook for a source that does not exist was refused");
+        }
+        // Ours, and logged where they become a problem.
+        CallError::Route(_) | CallError::Store(_) | CallError::RecordedLate => {}
+    }
+    error.into()
+}
+
+/// What is wrong with it may quote it, so only the code goes to the log; the platform
+/// got the rest.
+fn unreadable(source: SourceId, peer: IpAddr, problem: Problem) -> Problem {
+    tracing::warn!(%source, %peer, code = %problem.code(), "a webhook cannot be read and was refused");
+    problem
 }
 
 fn reply(received: Received) -> Response {

@@ -1,7 +1,9 @@
 //! Errors as `application/problem+json`: the one place where an error of any layer
 //! becomes a status, a stable code and a text for people.
 //!
-//! Faults of ours are logged here, once; what the caller did wrong is not logged.
+//! Faults of ours are logged here, once. What the caller did wrong is logged where it is
+//! known who that was, if an operator can do something about it: in `hook`, `auth` and
+//! for uploads.
 
 use std::collections::BTreeMap;
 
@@ -48,6 +50,12 @@ pub(super) enum Code {
     Overloaded,
     StoreUnavailable,
     Internal,
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Code {
@@ -153,6 +161,10 @@ impl Problem {
         }
     }
 
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     /// Adds what a program needs to go on.
     pub(super) fn with(mut self, member: &'static str, value: serde_json::Value) -> Self {
         self.extra = Some((member, value));
@@ -181,12 +193,8 @@ struct ProblemBody<'a> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
-        let code = serde_json::to_value(self.code).unwrap_or_default();
         let body = ProblemBody {
-            problem_type: format!(
-                "urn:hookswitch:problem:{}",
-                code.as_str().unwrap_or_default()
-            ),
+            problem_type: format!("urn:hookswitch:problem:{}", self.code),
             title: self.code.title(),
             status: status.as_u16(),
             code: self.code,

@@ -93,6 +93,14 @@ async fn differences(
         .collect())
 }
 
+/// Whoever uploads learns why. Who runs the server sees that, and how often, somebody
+/// tries.
+fn refused(caller: Caller, plugin: &Name, problem: Problem) -> Problem {
+    let organization = caller.organization;
+    tracing::info!(%organization, %plugin, code = %problem.code(), "an uploaded component was refused");
+    problem
+}
+
 /// Takes a component. It is inspected before anything is written.
 pub(in crate::http) async fn upload(
     State(services): State<Services>,
@@ -116,7 +124,8 @@ pub(in crate::http) async fn upload(
     let inspection = services
         .runtime
         .inspect(bytes.clone(), caller.organization)
-        .await?;
+        .await
+        .map_err(|rejection| refused(caller, &name, rejection.into()))?;
     let new = PluginId::from(Uuid::now_v7());
     let uploaded = services
         .store

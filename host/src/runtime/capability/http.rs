@@ -25,6 +25,7 @@ use super::CallState;
 use super::log::LogBook;
 use super::recorder::Recorder;
 use crate::domain::grant::http::{Destination, HttpGrant};
+use crate::domain::id::BindingId;
 use crate::domain::limits::CallLimits;
 use crate::egress::Egress;
 
@@ -33,6 +34,8 @@ const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// What one binding may reach.
 pub struct HttpAccess {
+    /// For the operator's log.
+    pub binding: BindingId,
     pub egress: Egress,
     pub rules: Vec<HttpRule>,
     pub rate: Arc<dyn RequestRate>,

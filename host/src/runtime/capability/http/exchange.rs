@@ -185,7 +185,13 @@ impl Exchange {
         match timeout_at(first_byte, access.egress.send(outgoing)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_)) if too_large.happened() => Err(Refusal::RequestTooLarge),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => {
+                if matches!(error, SendError::Prohibited(_)) {
+                    let (binding, host) = (access.binding, &rule.grant.host);
+                    tracing::warn!(%binding, %host, "a plugin's request to an address that is not public was refused");
+                }
+                Err(error.into())
+            }
             Err(_elapsed) => Err(Refusal::ResponseTimeout),
         }
     }
