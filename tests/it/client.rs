@@ -172,6 +172,19 @@ impl Server {
         binding["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Creates an endpoint, and gives it with its signing secret.
+    pub(crate) async fn endpoint(&self, endpoint: &Value) -> Value {
+        self.post("/endpoints", endpoint).await.expect(201)
+    }
+
+    /// Creates an endpoint that is disabled: what is owed to it waits. Gives its id.
+    pub(crate) async fn waiting_endpoint(&self, name: &str) -> String {
+        let url = "https://example.invalid/";
+        let endpoint = json!({"name": name, "url": url, "enabled": false});
+        let endpoint = self.endpoint(&endpoint).await;
+        endpoint["id"].as_str().expect("an id").to_owned()
+    }
+
     /// Sends a payload as the platform would.
     pub(crate) async fn hook(&self, source: &Source, payload: &Value) -> Reply {
         send(self.request(Method::POST, &source.hook_path).json(payload)).await

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::server::Server;
 
 impl Server {
-    /// All sources, plugins with their versions, bindings, events and decisions.
+    /// All sources, plugins with their versions, bindings, endpoints, events and
+    /// decisions.
     pub(crate) async fn contents(&self) -> Value {
         let mut plugins = Vec::new();
         for plugin in self.all("/plugins").await {
@@ -17,6 +18,7 @@ impl Server {
             "sources": self.all("/sources").await,
             "plugins": plugins,
             "bindings": self.all("/bindings").await,
+            "endpoints": self.all("/endpoints").await,
             "events": self.all("/events").await,
             "decisions": self.all("/decisions").await,
         })

@@ -9,10 +9,12 @@ use crate::guests;
 use crate::payload::With;
 use crate::server::Server;
 
-/// A server with the guest uploaded, and a source.
+/// A server with the guest uploaded, a source, and an endpoint `echo` that is owed and
+/// sent nothing.
 pub(crate) async fn server() -> (Server, Source) {
     let server = Server::start();
     server.install("misbehave").await;
+    server.waiting_endpoint("echo").await;
     let source = server.source("main-line").await;
     (server, source)
 }

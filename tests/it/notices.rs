@@ -27,6 +27,9 @@ fn fan_out() -> Value {
 
 async fn server() -> (Server, Source) {
     let server = Server::start();
+    for endpoint in ["crm", "calendar", "ops"] {
+        server.waiting_endpoint(endpoint).await;
+    }
     server.install("crm-sync").await;
     server.bind(&fan_out()).await;
     let source = server.source("main-line").await;
@@ -44,18 +47,20 @@ async fn handle(server: &Server, source: &Source, payload: &Value) -> Value {
     event
 }
 
-/// Each delivery as endpoint, state and body.
-fn owed(event: &Value) -> Vec<(&str, &str, Value)> {
-    let text = |value| Value::as_str(value).unwrap_or_default();
+/// Each delivery that the plugin asked for, as endpoint and body. As many are owed.
+fn owed(event: &Value) -> Vec<(&str, Value)> {
+    let said = event["decision"]["answer"]["deliveries"].as_array();
+    let said = said.expect("the plugin's deliveries");
     let deliveries = event["deliveries"].as_array().expect("deliveries");
-    deliveries
-        .iter()
+    assert_eq!(deliveries.len(), said.len(), "{event}");
+    for delivery in deliveries {
+        assert_eq!(delivery["state"], "owed");
+        assert_eq!(delivery["attempts"], 0);
+    }
+    said.iter()
         .map(|one| {
-            (
-                text(&one["endpoint"]),
-                text(&one["state"]),
-                one["body"].clone(),
-            )
+            let endpoint = one["endpoint"].as_str().expect("a name");
+            (endpoint, one["body"].clone())
         })
         .collect()
 }
@@ -90,11 +95,10 @@ async fn a_completed_call_becomes_a_record_for_all_it_concerns() {
         "created_at": "2025-10-20T15:30:00.000Z",
         "finished_at": "2025-10-20T15:35:00.000Z",
     });
-    let expected = [
-        ("crm", "owed", record.clone()),
-        ("calendar", "owed", record),
-    ];
-    assert_eq!(owed(&event), expected);
+    assert_eq!(
+        owed(&event),
+        [("crm", record.clone()), ("calendar", record)]
+    );
     assert_eq!(event["decision"]["outcome"], "answered");
     assert_eq!(event["decision"]["reply"], Value::Null);
 }
@@ -116,10 +120,7 @@ async fn a_failed_call_is_recorded_with_its_error() {
         "created_at": "2025-10-20T15:30:00.000Z",
         "finished_at": "2025-10-20T15:31:00.000Z",
     });
-    assert_eq!(
-        owed(&event),
-        [("crm", "owed", record.clone()), ("ops", "owed", record)]
-    );
+    assert_eq!(owed(&event), [("crm", record.clone()), ("ops", record)]);
 }
 
 #[tokio::test]
@@ -139,7 +140,24 @@ async fn a_call_over_its_deadline_is_recorded_with_its_campaign() {
         "created_at": "2025-10-20T15:00:00.000Z",
         "finished_at": "2025-10-20T18:00:00.000Z",
     });
-    assert_eq!(owed(&event), [("crm", "owed", record)]);
+    assert_eq!(owed(&event), [("crm", record)]);
+}
+
+#[tokio::test]
+async fn who_names_an_endpoint_that_is_not_there_reads_it_in_the_log() {
+    let (server, source) = server().await;
+    let config = json!({"endpoints": {"failed": ["crm", "nobody"]}});
+    rebind(&server, &crm(&config)).await;
+    let event = handle(&server, &source, &payload::failed()).await;
+    let said = &event["decision"]["answer"]["deliveries"];
+    assert_eq!(said.as_array().map(Vec::len), Some(2), "{event}");
+    assert_eq!(event["deliveries"].as_array().map(Vec::len), Some(1));
+    let log = event["log"].as_array().expect("a log");
+    let named = |line: &&Value| {
+        let message = line["message"].as_str().unwrap_or_default();
+        line["level"] == "error" && message.contains("\"nobody\"")
+    };
+    assert_eq!(log.iter().filter(named).count(), 1, "{log:?}");
 }
 
 #[tokio::test]
@@ -224,7 +242,7 @@ async fn a_burst_of_notices_is_handled_to_the_last() {
         let event = server.handled(&id).await;
         let owed: Vec<&str> = owed(&event)
             .into_iter()
-            .map(|(endpoint, _, _)| endpoint)
+            .map(|(endpoint, _)| endpoint)
             .collect();
         assert_eq!(owed, ["crm", "ops"]);
     }

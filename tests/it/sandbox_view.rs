@@ -105,8 +105,9 @@ async fn an_event_handler_sees_the_whole_payload() {
     let sent = full(payload::completed());
     let id = server.hook(&source, &sent).await.event();
     let event = server.handled(&id).await;
-    assert_eq!(event["deliveries"][0]["endpoint"], "echo");
-    let mut seen = event["deliveries"][0]["body"].clone();
+    let delivery = &event["decision"]["answer"]["deliveries"][0];
+    assert_eq!(delivery["endpoint"], "echo");
+    let mut seen = delivery["body"].clone();
     assert_eq!(seen["given"]["body"], sent);
     assert_eq!(seen["given"]["id"], id);
     let given = seen["given"].as_object_mut().expect("an object");

@@ -155,6 +155,7 @@ async fn events_and_decisions_of_questions() {
 #[tokio::test]
 async fn events_and_decisions_of_notices() {
     let (server, source) = misbehave::server().await;
+    server.waiting_endpoint("fallback").await;
     let unbound = server.hook(&source, &payload::deadline()).await;
     let id = unbound.event();
     assert_shape!("reply_to_a_notice", unbound.expect(200));

@@ -112,7 +112,8 @@ async fn an_event_handler_is_asked_about_unknown_types_too() {
         .await;
     let id = server.hook(&source, &payload::unknown()).await.event();
     let event = server.handled(&id).await;
-    assert_eq!(event["deliveries"][0]["body"]["given"]["kind"], "unknown");
+    let delivery = &event["decision"]["answer"]["deliveries"][0];
+    assert_eq!(delivery["body"]["given"]["kind"], "unknown");
 }
 
 #[tokio::test]
