@@ -20,6 +20,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use super::disk::DiskSync;
 use super::journal::Entry;
@@ -200,31 +201,102 @@ pub(super) fn start(
 }
 
 async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Work>, disk: DiskSync) {
-    let mut waiting = VecDeque::new();
-    loop {
+    let mut backlog = Backlog::new(Instant::now());
+    let mut open = true;
+    while open || !backlog.is_empty() {
         let mut entries = Entries::default();
-        if waiting.is_empty() {
-            let Some(first) = queue.recv().await else {
-                break;
-            };
-            sort(first, &mut entries, &mut waiting);
+        if open && let Some(until) = backlog.idle_until(Instant::now()) {
+            match timeout_at(until, queue.recv()).await {
+                Ok(Some(work)) => sort(work, &mut entries, &mut backlog),
+                Ok(None) => open = false,
+                Err(_large_ones_may_go_on) => {}
+            }
         }
-        while !entries.is_full() && waiting.len() < MAX_BATCH {
+        while !entries.is_full() && !backlog.is_full() {
             match queue.try_recv() {
-                Ok(work) => sort(work, &mut entries, &mut waiting),
+                Ok(work) => sort(work, &mut entries, &mut backlog),
                 Err(_) => break,
             }
         }
         entries.commit(&mut connection, &disk).await;
-        let changes = Changes::first_of(&mut waiting);
-        changes.commit(&mut connection, &disk).await;
+        let small = Changes::first_of(&mut backlog.small);
+        small.commit(&mut connection, &disk).await;
+        let begun = Instant::now();
+        if let Some(large) = backlog.next_large(begun, open) {
+            large.commit(&mut connection, &disk).await;
+            backlog.rest(begun, Instant::now());
+        }
     }
     if let Err(error) = connection.close().await {
         tracing::error!(%error, "the database could not be closed");
     }
 }
 
-fn sort(work: Work, entries: &mut Entries, waiting: &mut VecDeque<Waiting>) {
+/// After a large change, large ones wait for so many times as long as it took, so that
+/// who writes much leaves most of the writer's time to everybody else.
+const REST: u32 = 4;
+
+/// Changes that wait for their turn.
+struct Backlog {
+    small: VecDeque<Waiting>,
+    large: VecDeque<Waiting>,
+    large_from: Instant,
+}
+
+impl Backlog {
+    fn new(now: Instant) -> Self {
+        Self {
+            small: VecDeque::new(),
+            large: VecDeque::new(),
+            large_from: now,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.small.is_empty() && self.large.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.small.len() + self.large.len() >= MAX_BATCH
+    }
+
+    fn add(&mut self, change: Waiting) {
+        if change.bytes > MAX_CHANGES_BYTES {
+            self.large.push_back(change);
+        } else {
+            self.small.push_back(change);
+        }
+    }
+
+    /// Until when there is nothing to do unless something comes; none if there is.
+    fn idle_until(&self, now: Instant) -> Option<Instant> {
+        if !self.small.is_empty() {
+            return None;
+        }
+        if self.large.is_empty() {
+            return Some(now + IDLE);
+        }
+        Some(self.large_from).filter(|from| *from > now)
+    }
+
+    /// A large change, if one may go now. Who closes does not rest.
+    fn next_large(&mut self, now: Instant, open: bool) -> Option<Changes> {
+        if open && now < self.large_from {
+            return None;
+        }
+        let next = self.large.pop_front()?;
+        Some(Changes(VecDeque::from([next])))
+    }
+
+    fn rest(&mut self, begun: Instant, ended: Instant) {
+        self.large_from = ended + (ended - begun) * REST;
+    }
+}
+
+/// Longest sleep of a writer that has nothing to do.
+const IDLE: Duration = Duration::from_mins(1);
+
+fn sort(work: Work, entries: &mut Entries, backlog: &mut Backlog) {
     match work {
         Work::Journal {
             entry,
@@ -237,7 +309,7 @@ fn sort(work: Work, entries: &mut Entries, waiting: &mut VecDeque<Waiting>) {
             });
             entries.tell.push((tell, durability));
         }
-        Work::Change(change) => waiting.push_back(change),
+        Work::Change(change) => backlog.add(change),
     }
 }
 
@@ -379,6 +451,24 @@ mod tests {
             taken.push(Changes::first_of(&mut left).0.len());
         }
         assert_eq!(taken, [2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn after_a_large_change_the_next_large_one_waits_and_small_ones_do_not() {
+        let begun = Instant::now();
+        let mut backlog = Backlog::new(begun);
+        for bytes in [MAX_CHANGES_BYTES + 1, MAX_CHANGES_BYTES + 1, 0] {
+            backlog.add(waiting(bytes));
+        }
+        assert!(backlog.next_large(begun, true).is_some());
+        let ended = begun + Duration::from_millis(10);
+        backlog.rest(begun, ended);
+        assert!(backlog.next_large(ended, true).is_none());
+        assert_eq!(backlog.idle_until(ended), None, "the small one can go");
+        backlog.small.clear();
+        let again = ended + Duration::from_millis(40);
+        assert_eq!(backlog.idle_until(ended), Some(again));
+        assert!(backlog.next_large(again, true).is_some());
     }
 
     #[tokio::test]
