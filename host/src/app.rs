@@ -52,6 +52,7 @@ pub struct App {
     server: JoinHandle<()>,
     worker: JoinHandle<()>,
     deliveries: JoinHandle<()>,
+    jobs: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
 }
 
@@ -121,6 +122,8 @@ impl App {
         let at_once = config.limits.concurrent_notices;
         let deliveries = delivery::run(Arc::clone(&switch), store.clone(), stop.clone());
         let deliveries = tokio::spawn(deliveries);
+        let jobs = delivery::jobs::run(Arc::clone(&switch), store.clone(), stop.clone());
+        let jobs = tokio::spawn(jobs);
         let worker = tokio::spawn(notices::run(
             Arc::clone(&switch),
             store.clone(),
@@ -137,6 +140,7 @@ impl App {
             server,
             worker,
             deliveries,
+            jobs,
             housekeeping,
         })
     }
@@ -148,6 +152,7 @@ impl App {
             (self.server, "server"),
             (self.worker, "notice worker"),
             (self.deliveries, "delivery worker"),
+            (self.jobs, "job worker"),
         ] {
             if task.await.is_err() {
                 tracing::error!(task = name, "a task has panicked");

@@ -31,6 +31,8 @@ CREATE TABLE delivery (
     -- Of what is sent, before a template.
     bytes           INTEGER NOT NULL,
     state           TEXT NOT NULL,
+    -- 1: a question that the endpoint was asked. It never waited, and is not sent again.
+    forwarded       INTEGER NOT NULL,
     -- Attempts made.
     attempts        INTEGER NOT NULL,
     -- Of these, those that do not count for the schedule: made before a retry by hand.
@@ -55,6 +57,9 @@ CREATE INDEX delivery_by_kind ON delivery (organization_id, kind, id);
 CREATE INDEX delivery_by_call ON delivery (organization_id, call_id, id) WHERE call_id <> '';
 -- Nearly all are delivered; they are found without it.
 CREATE INDEX delivery_by_state ON delivery (organization_id, state, id) WHERE state <> 'delivered';
+-- What failed at one endpoint: read by jobs, and written only when something fails.
+CREATE INDEX delivery_failed ON delivery (endpoint_id, state, id)
+    WHERE state = 'exhausted' OR state = 'refused';
 
 -- What is sent instead of the event's payload.
 CREATE TABLE delivery_body (

@@ -1,4 +1,5 @@
-//! Tells the delivery worker, at once, that something came to be owed.
+//! Tells the delivery worker, at once, that something came to be owed, or that there is
+//! a job to do.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,7 @@ pub type Addressee = (OrganizationId, EndpointId);
 pub struct Doorbell {
     rung: Mutex<HashSet<Addressee>>,
     notify: Notify,
+    job: Notify,
 }
 
 impl Doorbell {
@@ -38,5 +40,15 @@ impl Doorbell {
             }
             self.notify.notified().await;
         }
+    }
+
+    /// Rung after a job was stored.
+    pub fn ring_for_job(&self) {
+        self.job.notify_one();
+    }
+
+    /// Waits until there is a job to do.
+    pub async fn heard_of_job(&self) {
+        self.job.notified().await;
     }
 }

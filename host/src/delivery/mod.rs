@@ -6,9 +6,11 @@
 //! right after the commit, and now and then for what was due and rang for nobody (a
 //! retry whose time has come after a restart, a lease that has ended).
 //!
-//! Deliveries are made at least once: see `store::delivery`.
+//! Deliveries are made at least once: see `store::delivery`. Beside the lanes, [`jobs`]
+//! makes many deliveries owed again.
 
 mod bodies;
+pub mod jobs;
 mod lane;
 mod standing;
 

@@ -7,9 +7,9 @@
 //! Reading order: [`event`] (what arrived), [`decision`] (what is answered),
 //! [`binding`] (who is asked, in which order), [`source`] and [`plugin`] (what an
 //! operator and a customer set up), [`endpoint`] and [`delivery`] (who is told, and
-//! how often it is tried), [`repeat`] (when two requests are one), [`limits`] and
-//! [`grant`] (what a plugin may use and reach), [`kv`] and [`log`] (what a plugin keeps
-//! and says), [`id`] (how all of it is named).
+//! how often it is tried), [`job`] (what is tried again), [`repeat`] (when two requests
+//! are one), [`limits`] and [`grant`] (what a plugin may use and reach), [`kv`] and
+//! [`log`] (what a plugin keeps and says), [`id`] (how all of it is named).
 
 pub mod binding;
 pub mod breaker;
@@ -20,6 +20,7 @@ pub mod event;
 pub mod grant;
 pub mod id;
 pub mod inspection;
+pub mod job;
 pub mod kv;
 pub mod limits;
 pub mod log;

@@ -87,6 +87,23 @@ pub fn router(services: Services) -> Router {
             "/api/v1/endpoints/{id}/rotate",
             post(api::endpoints::rotate),
         )
+        .route(
+            "/api/v1/endpoints/{id}/health",
+            get(api::endpoint_health::read),
+        )
+        .route("/api/v1/endpoints/{id}/recover", post(api::jobs::recover))
+        .route("/api/v1/deliveries", get(api::deliveries::list))
+        .route(
+            "/api/v1/deliveries/retry",
+            post(api::deliveries::retry_many),
+        )
+        .route("/api/v1/deliveries/{id}", get(api::deliveries::read))
+        .route(
+            "/api/v1/deliveries/{id}/retry",
+            post(api::deliveries::retry),
+        )
+        .route("/api/v1/jobs", get(api::jobs::list))
+        .route("/api/v1/jobs/{id}", get(api::jobs::read))
         .route("/api/v1/secrets", get(api::secrets::list))
         .route(
             "/api/v1/secrets/{name}",

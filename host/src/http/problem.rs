@@ -36,6 +36,7 @@ pub(super) enum Code {
     Changed,
     ConfirmationRequired,
     TooMany,
+    NotRetryable,
     NotWasm,
     CoreModule,
     TruncatedComponent,
@@ -84,7 +85,8 @@ impl Code {
             | Self::InUse
             | Self::Changed
             | Self::ConfirmationRequired
-            | Self::TooMany => StatusCode::CONFLICT,
+            | Self::TooMany
+            | Self::NotRetryable => StatusCode::CONFLICT,
             Self::NoAnswer | Self::Overloaded | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -110,6 +112,7 @@ impl Code {
             Self::Changed => "Changed meanwhile",
             Self::ConfirmationRequired => "A version that wants more needs to be confirmed",
             Self::TooMany => "There are as many as there can be",
+            Self::NotRetryable => "Not to be sent again",
             Self::NotWasm => "Not WebAssembly",
             Self::CoreModule => "A core module, not a component",
             Self::TruncatedComponent => "The file is cut off",
@@ -237,6 +240,7 @@ impl From<StoreError> for Problem {
             StoreError::Changed { .. } => Self::new(Code::Changed, detail),
             StoreError::TooMany { .. } => Self::new(Code::TooMany, detail),
             StoreError::InUse { .. } => Self::new(Code::InUse, detail),
+            StoreError::NotRetryable { .. } => Self::new(Code::NotRetryable, detail),
             StoreError::NameTaken { .. } => Self::of_field(Code::NameTaken, "name", detail),
             StoreError::Database(_) | StoreError::Disk(_) | StoreError::Closing => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");

@@ -200,6 +200,17 @@ impl Store {
         Ok(body.into())
     }
 
+    /// What arrived with an event.
+    pub async fn payload(&self, event: EventId) -> Result<Bytes, StoreError> {
+        let body: Option<(String,)> =
+            sqlx::query_as("SELECT body FROM payload WHERE event_id = ?1")
+                .bind(event.uuid())
+                .fetch_optional(&self.readers)
+                .await?;
+        let (body,) = body.ok_or_else(|| StoreError::corrupt("payload", "it is missing"))?;
+        Ok(body.into())
+    }
+
     /// Gives claimed deliveries back, no attempt having been made.
     pub async fn release_claims(
         &self,
@@ -297,6 +308,8 @@ pub struct DeliverySummary {
     pub call_id: String,
     pub bytes: u64,
     pub state: State,
+    /// A question that the endpoint was asked.
+    pub forwarded: bool,
     pub attempts: u32,
     /// Of one that is owed.
     pub due_at: Option<Timestamp>,
@@ -341,6 +354,7 @@ struct DeliveryRow {
     call_id: String,
     bytes: i64,
     state: String,
+    forwarded: bool,
     attempts: u32,
     due_at: i64,
     status: Option<u16>,
@@ -349,8 +363,8 @@ struct DeliveryRow {
     ended_at: Option<i64>,
 }
 
-const DELIVERY_COLUMNS: &str = "id, event_id, endpoint_id, kind, call_id, bytes, state, attempts, \
-    due_at, status, error, created_at, ended_at";
+const DELIVERY_COLUMNS: &str = "id, event_id, endpoint_id, kind, call_id, bytes, state, \
+    forwarded, attempts, due_at, status, error, created_at, ended_at";
 
 impl DeliveryRow {
     fn read(self) -> Result<DeliverySummary, StoreError> {
@@ -368,6 +382,7 @@ impl DeliveryRow {
             call_id: self.call_id,
             bytes: self.bytes.unsigned_abs(),
             state,
+            forwarded: self.forwarded,
             attempts: self.attempts,
             due_at,
             status: self.status,
@@ -449,11 +464,7 @@ impl Store {
             .bind(id.uuid())
             .fetch_optional(&self.readers)
             .await?;
-        let missing = || StoreError::NotFound {
-            what: "delivery",
-            id: id.to_string(),
-        };
-        let summary = row.ok_or_else(missing)?.read()?;
+        let summary = row.ok_or_else(|| missing(id))?.read()?;
         let body: Option<(String,)> =
             sqlx::query_as("SELECT body FROM delivery_body WHERE delivery_id = ?1")
                 .bind(id.uuid())
@@ -475,14 +486,93 @@ impl Store {
     }
 }
 
+/// Whether a delivery can be sent again.
+#[derive(Debug, FromRow)]
+struct Retryable {
+    state: String,
+    forwarded: bool,
+    endpoint_exists: bool,
+}
+
+const READ_RETRYABLE: &str = "SELECT state, forwarded, \
+    EXISTS (SELECT 1 FROM endpoint WHERE id = delivery.endpoint_id) AS endpoint_exists \
+    FROM delivery WHERE organization_id = ?1 AND id = ?2";
+
+/// Attempts that were made do not count for the schedule any more; their numbers go on.
+/// One that is owed keeps its lease and its schedule: it only becomes due.
+const OWE_ONE: &str = "UPDATE delivery SET due_at = ?3, ended_at = NULL, \
+    forgiven = iif(state = 'owed', forgiven, attempts), \
+    leased_until = iif(state = 'owed', leased_until, 0), state = 'owed' \
+    WHERE organization_id = ?1 AND id = ?2";
+
+impl Retryable {
+    fn check(&self, id: DeliveryId, again: bool) -> Result<(), StoreError> {
+        let refused = |why| {
+            let id = id.to_string();
+            Err(StoreError::NotRetryable { id, why })
+        };
+        let state = State::named(&self.state)
+            .ok_or_else(|| StoreError::corrupt("delivery.state", &self.state))?;
+        if self.forwarded {
+            return refused("was a question to its endpoint, and the call has gone on");
+        }
+        if !self.endpoint_exists {
+            return refused("cannot be sent: its endpoint was deleted");
+        }
+        if state == State::Delivered && !again {
+            return refused("was delivered; to send it once more say {\"again\": true}");
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Makes a delivery owed once more, as if nothing had been tried; one that is owed
+    /// becomes due. One that was delivered is only sent again if that is meant.
+    pub async fn retry_delivery(
+        &self,
+        organization: OrganizationId,
+        id: DeliveryId,
+        again: bool,
+        due: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .change(Durability::PowerLoss, move |connection| {
+                Box::pin(async move {
+                    let found: Option<Retryable> = sqlx::query_as(READ_RETRYABLE)
+                        .bind(organization.uuid())
+                        .bind(id.uuid())
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                    found.ok_or_else(|| missing(id))?.check(id, again)?;
+                    sqlx::query(OWE_ONE)
+                        .bind(organization.uuid())
+                        .bind(id.uuid())
+                        .bind(due.as_millisecond())
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+fn missing(id: DeliveryId) -> StoreError {
+    StoreError::NotFound {
+        what: "delivery",
+        id: id.to_string(),
+    }
+}
+
 /// The least id that a row made then can have: ids begin with their milliseconds.
-fn first_id(at: Timestamp) -> Uuid {
+pub(super) fn first_id(at: Timestamp) -> Uuid {
     let milliseconds = u64::try_from(at.as_millisecond()).unwrap_or(0);
     Uuid::from_u128(u128::from(milliseconds) << 80)
 }
 
 /// Adds the conditions of a filter, after the first one. Times are conditions on ids.
-pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &DeliveryFilter) {
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &DeliveryFilter) {
     if let Some(endpoint) = filter.endpoint {
         query.push(" AND endpoint_id = ").push_bind(endpoint.uuid());
     }
@@ -495,8 +585,9 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &DeliveryFil
             .push_bind(kind.as_str().to_owned());
     }
     if let Some(state) = filter.state {
-        // The second term lets the partial index serve.
-        query.push(" AND state = ").push_bind(state.as_str());
+        // Partial indexes serve only what is seen to be within them: the state, a word of
+        // ours, is written out, and that it is not another one is said.
+        query.push(" AND state = '").push(state.as_str()).push("'");
         if state != State::Delivered {
             query.push(" AND state <> 'delivered'");
         }
@@ -516,10 +607,15 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &DeliveryFil
 }
 
 /// What fits best: without statistics the planner walks the primary key and filters.
-pub(super) fn index_for(filter: &DeliveryFilter) -> &'static str {
+fn index_for(filter: &DeliveryFilter) -> &'static str {
     match filter {
         DeliveryFilter { event: Some(_), .. } => " INDEXED BY delivery_by_event",
         DeliveryFilter { call: Some(_), .. } => " INDEXED BY delivery_by_call",
+        DeliveryFilter {
+            endpoint: Some(_),
+            state: Some(State::Exhausted | State::Refused),
+            ..
+        } => " INDEXED BY delivery_failed",
         DeliveryFilter {
             state: Some(State::Owed | State::Exhausted | State::Refused | State::Cancelled),
             ..
@@ -621,3 +717,6 @@ impl Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

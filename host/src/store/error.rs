@@ -51,6 +51,8 @@ pub enum StoreError {
     },
     #[error("there are {most} {what} already, which is the most there can be")]
     TooMany { what: &'static str, most: i64 },
+    #[error("delivery {id} {why}")]
+    NotRetryable { id: String, why: &'static str },
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
 }

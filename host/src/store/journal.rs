@@ -287,12 +287,13 @@ const STATEMENTS: [(Table, &str); 12] = [
     (
         Table::Delivery,
         "INSERT INTO delivery (id, organization_id, event_id, endpoint_id, kind, call_id, bytes, \
-         created_at, due_at, state, ended_at, attempts, status, error, forgiven, leased_until) \
+         created_at, due_at, state, ended_at, attempts, forwarded, status, error, forgiven, \
+         leased_until) \
          SELECT unhex(value->>'$[0][0]'), unhex(value->>'$[0][1]'), unhex(value->>'$[0][2]'), \
          unhex(value->>'$[1][0]'), value->>'$[1][1]', value->>'$[1][2]', value->>'$[2][0]', \
          value->>'$[2][1]', value->>'$[2][2]', value->>'$[3][0]', value->>'$[3][1]', \
-         value->>'$[3][2]', value->>'$[4][0]', value->>'$[4][1]', 0, 0 FROM json_each(?) \
-         WHERE value->>'$[4][2]' IS NULL OR EXISTS \
+         value->>'$[3][2]', value->>'$[3][3]', value->>'$[4][0]', value->>'$[4][1]', 0, 0 \
+         FROM json_each(?) WHERE value->>'$[4][2]' IS NULL OR EXISTS \
          (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>'$[4][2]'))",
     ),
     (
@@ -506,6 +507,7 @@ impl Entry {
             state: forward.state,
             ended_at: Some(at.as_millisecond()),
             attempts: 1,
+            forwarded: true,
             status: forward.attempt.status,
             error: forward.attempt.error,
         };
@@ -531,7 +533,12 @@ impl Entry {
                 (&id, hex(event.organization.uuid()), hex(event.id.uuid())),
                 (hex(delivery.endpoint.uuid()), &event.kind, &event.call_id),
                 (body.map_or(event.payload.len(), str::len), at, due),
-                (standing.state, standing.ended_at, standing.attempts),
+                (
+                    standing.state,
+                    standing.ended_at,
+                    standing.attempts,
+                    u8::from(standing.forwarded),
+                ),
                 (standing.status, standing.error, if_pending),
             ),
         );
@@ -601,6 +608,7 @@ struct Standing {
     state: State,
     ended_at: Option<i64>,
     attempts: u32,
+    forwarded: bool,
     status: Option<u16>,
     error: Option<SendFailure>,
 }
@@ -610,6 +618,7 @@ impl Standing {
         state: State::Owed,
         ended_at: None,
         attempts: 0,
+        forwarded: false,
         status: None,
         error: None,
     };

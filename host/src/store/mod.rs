@@ -7,7 +7,7 @@
 //! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
 //! what is read back; `source`, `plugin`, `binding`, `endpoint`, `secret` and `token`
 //! are what operators and customers set up; [`delivery`] is the queue of what is owed
-//! to endpoints.
+//! to endpoints, [`job`] work on many deliveries at once.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
@@ -19,6 +19,9 @@ mod disk;
 mod endpoint;
 mod error;
 pub mod event;
+#[cfg(test)]
+mod fixture;
+pub mod job;
 pub mod journal;
 mod kv;
 pub mod notice;

@@ -55,10 +55,10 @@ pub(in crate::http) struct BindingBody {
     created_at: Time,
 }
 
-/// How the binding's circuit breaker stands in this server.
+/// How a circuit breaker stands in this server: a binding's, or an endpoint's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum CircuitBody {
+pub(super) enum CircuitBody {
     Closed,
     Open,
     Probing,

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::decisions::DecisionBody;
 use super::{PageBody, Paging, Time};
+use crate::call::Directory;
 use crate::domain::Json as JsonText;
 use crate::domain::delivery;
 use crate::domain::event::Kind;
 use crate::domain::id::{BindingId, DeliveryId, EndpointId, EventId, SourceId};
 use crate::domain::log::LogLine;
+use crate::domain::plugin::Name;
 use crate::http::Services;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
@@ -53,6 +55,8 @@ struct LogBody {
 struct DeliveryBody {
     id: DeliveryId,
     endpoint: EndpointId,
+    /// If there still is such an endpoint.
+    endpoint_name: Option<Name>,
     state: delivery::State,
     attempts: u32,
     status: Option<u16>,
@@ -80,11 +84,13 @@ impl From<EventSummary> for EventBody {
     }
 }
 
-impl From<DeliverySummary> for DeliveryBody {
-    fn from(delivery: DeliverySummary) -> Self {
+impl DeliveryBody {
+    fn new(delivery: DeliverySummary, endpoints: &Directory) -> Self {
+        let endpoint = endpoints.get(delivery.endpoint);
         Self {
             id: delivery.id,
             endpoint: delivery.endpoint,
+            endpoint_name: endpoint.map(|it| it.endpoint.name.clone()),
             state: delivery.state,
             attempts: delivery.attempts,
             status: delivery.status,
@@ -142,6 +148,8 @@ pub(in crate::http) async fn read(
 ) -> Result<Json<EventDetailBody>, Problem> {
     let id = super::path_id(&id, "event")?;
     let event = services.store.event(caller.organization, id).await?;
+    let directories = services.switch.directories();
+    let endpoints = directories.of(caller.organization).await?;
     Ok(Json(EventDetailBody {
         event: event.summary.into(),
         payload: event.payload,
@@ -154,7 +162,7 @@ pub(in crate::http) async fn read(
         deliveries: event
             .deliveries
             .into_iter()
-            .map(DeliveryBody::from)
+            .map(|delivery| DeliveryBody::new(delivery, &endpoints))
             .collect(),
     }))
 }

@@ -5,8 +5,11 @@
 
 pub(super) mod bindings;
 pub(super) mod decisions;
+pub(super) mod deliveries;
+pub(super) mod endpoint_health;
 pub(super) mod endpoints;
 pub(super) mod events;
+pub(super) mod jobs;
 pub(super) mod plugins;
 mod proof;
 pub(super) mod secrets;
