@@ -418,8 +418,8 @@ async fn check_running(
 
 /// What a batch did, for the job's row.
 struct Done {
-    looked_at: usize,
-    changed: usize,
+    looked_at: u32,
+    changed: u32,
     position: Option<Uuid>,
 }
 
@@ -444,8 +444,8 @@ async fn retry(
     let meant: Vec<String> = meant.map(|(id, ..)| id.simple().to_string()).collect();
     let owed = owe_again(connection, job.organization, &meant, due).await?;
     let done = Done {
-        looked_at: found.len(),
-        changed: owed.len(),
+        looked_at: found.len() as u32,
+        changed: owed.len() as u32,
         position: found.last().map(|(id, ..)| *id),
     };
     progress(connection, job, done, owed).await
@@ -478,14 +478,14 @@ async fn recover(
         .bind(row::written(&missed.collect::<Vec<_>>())?)
         .execute(&mut *connection)
         .await?;
-    let changed = owed.len() + inserted.rows_affected() as usize;
+    let changed = owed.len() as u32 + inserted.rows_affected() as u32;
     owed = if changed == 0 {
         Vec::new()
     } else {
         vec![recovery.endpoint]
     };
     let done = Done {
-        looked_at: looked_at.len(),
+        looked_at: looked_at.len() as u32,
         changed,
         position: recovery.looked_at.last().map(|it| it.uuid()),
     };
@@ -515,12 +515,12 @@ async fn progress(
     done: Done,
     mut owed: Vec<EndpointId>,
 ) -> Result<Batch, StoreError> {
-    let last = done.looked_at < usize::from(Store::JOB_BATCH);
+    let last = done.looked_at < u32::from(Store::JOB_BATCH);
     sqlx::query(PROGRESS)
         .bind(job.organization.uuid())
         .bind(job.id.uuid())
-        .bind(done.looked_at as i64)
-        .bind(done.changed as i64)
+        .bind(done.looked_at)
+        .bind(done.changed)
         .bind(done.position)
         .bind(last.then(|| Timestamp::now().as_millisecond()))
         .execute(connection)
