@@ -1,6 +1,8 @@
 //! The command line: one file per command.
 
+mod client;
 mod compile;
+mod deliveries;
 mod inspect;
 mod invoke;
 mod serve;
@@ -22,6 +24,7 @@ enum Command {
     Serve(serve::Serve),
     Invoke(invoke::Invoke),
     Inspect(inspect::Inspect),
+    Deliveries(deliveries::Deliveries),
     Compile(compile::Compile),
 }
 
@@ -31,6 +34,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Invoke(invoke) => invoke.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Deliveries(deliveries) => deliveries.run(),
         Command::Compile(compile) => compile.run(),
     };
     outcome.unwrap_or_else(|error| {
