@@ -15,12 +15,21 @@ pub(crate) fn settings() -> insta::Settings {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_sort_maps(true);
-    settings.add_filter(r"\b(evt|src|bnd|dlv|ep)_[0-9A-Za-z-]{16,}", "${1}_[id]");
+    settings.add_filter(r"\b(evt|src|bnd|dlv|ep|job)_[0-9A-Za-z-]{16,}", "${1}_[id]");
     // Where a guest panicked is a matter of its build.
     settings.add_filter(r#"thread '[^']*'( \(\d+\))? panicked at [^"]*"#, "[panic]");
     settings.add_filter(r"\bsha256:[0-9a-f]{64}\b", "sha256:[digest]");
-    for time in ["created_at", "received_at", "decided_at"] {
+    for time in [
+        "created_at",
+        "received_at",
+        "decided_at",
+        "updated_at",
+        "started_at",
+    ] {
         settings.add_dynamic_redaction(&format!(".**.{time}"), time_of_day);
+    }
+    for time in ["due_at", "ended_at", "last_attempt_at"] {
+        settings.add_dynamic_redaction(&format!(".**.{time}"), time_or_null);
     }
     // A verdict that nobody was asked about takes less than a microsecond.
     settings.add_dynamic_redaction(".**.elapsed_us", number);
@@ -61,6 +70,14 @@ fn time_of_day(value: Content, path: ContentPath<'_>) -> Content {
         "{path} is a time in UTC, in milliseconds"
     );
     "[time]".into()
+}
+
+fn time_or_null(value: Content, path: ContentPath<'_>) -> Content {
+    if value.is_nil() {
+        value
+    } else {
+        time_of_day(value, path)
+    }
 }
 
 fn positive(value: Content, path: ContentPath<'_>) -> Content {

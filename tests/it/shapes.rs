@@ -175,7 +175,16 @@ async fn events_and_decisions_of_notices() {
 #[tokio::test]
 async fn empty_lists() {
     let server = Server::start();
-    for list in ["sources", "plugins", "bindings", "events", "decisions"] {
+    for list in [
+        "sources",
+        "plugins",
+        "bindings",
+        "endpoints",
+        "events",
+        "decisions",
+        "deliveries",
+        "jobs",
+    ] {
         let body = server.get(&format!("/{list}")).await.expect(200);
         assert_eq!(body, json!({"data": [], "next_cursor": null}), "{list}");
     }
