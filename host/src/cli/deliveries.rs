@@ -75,8 +75,7 @@ struct Retry {
     /// The one delivery to send again.
     #[arg(
         value_name = "ID",
-        conflicts_with_all = ["endpoint", "kind", "call", "since", "until", "state"],
-        required_unless_present_any = ["endpoint", "kind", "call", "since", "until", "state"]
+        conflicts_with_all = ["endpoint", "kind", "call", "since", "until", "state"]
     )]
     delivery: Option<String>,
     /// Send it although it was delivered.
@@ -213,10 +212,16 @@ impl Retry {
             if self.wait.json {
                 return print_json(&delivery);
             }
-            writeln!(std::io::stdout(), "{id} is owed again, and sent at once")?;
+            writeln!(std::io::stdout(), "{id} is owed again, due now")?;
             return Ok(());
         }
         let wanted = self.selection.wanted(&client, self.state).await?;
+        // Who names nothing may mean something, and would send everything again.
+        if wanted.is_empty() {
+            bail!(
+                "which deliveries? Name one by its id, or say which ones with --endpoint, --kind, --state, --call, --since or --until"
+            );
+        }
         let job = client.post("/deliveries/retry", &wanted.into()).await?;
         self.wait.follow(&client, job).await
     }
