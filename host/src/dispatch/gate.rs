@@ -79,7 +79,8 @@ pub struct CircuitOpen;
 #[derive(Debug)]
 pub struct Pass {
     gate: Arc<Gate>,
-    _slot: OwnedSemaphorePermit,
+    /// Given back before anybody is told.
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Gate {
@@ -114,7 +115,7 @@ impl Gate {
         match self.lock().breaker.admit(now) {
             Admission::Go | Admission::Probe => Ok(Pass {
                 gate: Arc::clone(self),
-                _slot: slot,
+                slot: Some(slot),
             }),
             Admission::Refused => Err(Wait::Until(now + AGAIN)),
         }
@@ -132,7 +133,7 @@ impl Gate {
         match self.lock().breaker.admit(Instant::now()) {
             Admission::Go | Admission::Probe => Ok(Pass {
                 gate: Arc::clone(self),
-                _slot: slot,
+                slot: Some(slot),
             }),
             Admission::Refused => Err(CircuitOpen),
         }
@@ -201,6 +202,8 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        // Who is told and finds no room would wait for somebody else to leave.
+        drop(self.slot.take());
         self.gate.changed.notify_one();
     }
 }
