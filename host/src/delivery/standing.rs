@@ -232,3 +232,158 @@ pub(super) fn ring(shared: &Shared, alert: Option<&Alert>) {
     let addressees = alert.into_iter().flat_map(addressees);
     shared.switch.doorbell().ring(addressees);
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::delivery::SendFailure;
+    use crate::domain::endpoint::{Signing, SigningSecret};
+
+    const OK: Heard = Heard::Reply {
+        status: 200,
+        retry_after: None,
+    };
+    const GONE: Heard = Heard::Reply {
+        status: 410,
+        retry_after: None,
+    };
+    const NOT_FOUND: Heard = Heard::Reply {
+        status: 404,
+        retry_after: None,
+    };
+    const DEAD: Heard = Heard::Nothing(SendFailure::ConnectionRefused);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn endpoint(disable_after: u32) -> Endpoint {
+        let settings =
+            format!(r#"{{"url":"https://example.com/","disable_after_seconds":{disable_after}}}"#);
+        Endpoint {
+            id: Uuid::from_u128(1).into(),
+            organization: Uuid::from_u128(2).into(),
+            name: "crm".parse().unwrap(),
+            settings: serde_json::from_str(&settings).unwrap(),
+            proof: Vec::new(),
+            signing: Signing {
+                current: SigningSecret::new([1; 32]),
+                previous: None,
+            },
+            standing: Standing::Enabled {
+                failing_since: None,
+            },
+            created_at: at(0),
+            updated_at: at(0),
+        }
+    }
+
+    fn failing(since: i64, say: Option<Say>) -> Option<Change> {
+        let failing_since = Some(at(since));
+        let standing = Standing::Enabled { failing_since };
+        Some(Change { standing, say })
+    }
+
+    fn fine(say: Option<Say>) -> Option<Change> {
+        let standing = Standing::Enabled {
+            failing_since: None,
+        };
+        Some(Change { standing, say })
+    }
+
+    fn disabled(why: Disabled, since: i64) -> Option<Change> {
+        let since = at(since);
+        let standing = Standing::Disabled { why, since };
+        let say = Some(Say::Disabled);
+        Some(Change { standing, say })
+    }
+
+    /// What an endpoint's attempts come to, one after the other: when, what was heard,
+    /// and what changes.
+    fn check(disable_after: u32, attempts: &[(i64, Heard, Option<Change>)]) {
+        let (endpoint, mut known) = (endpoint(disable_after), Known::default());
+        for (number, (second, heard, expected)) in attempts.iter().enumerate() {
+            let change = known.heard(&endpoint, *heard, at(*second));
+            assert_eq!(change, *expected, "attempt {number}: {heard:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_failure_is_written_down_and_the_fifth_in_a_row_is_said() {
+        let attempts = [
+            (1, OK, None),
+            (2, DEAD, failing(2, None)),
+            (3, DEAD, None),
+            (4, NOT_FOUND, None),
+            (5, DEAD, None),
+            (6, DEAD, failing(2, Some(Say::Failing))),
+            (7, DEAD, None),
+            (8, OK, fine(Some(Say::Recovered))),
+            (9, OK, None),
+        ];
+        check(60, &attempts);
+    }
+
+    #[test]
+    fn a_recovery_that_nobody_was_told_to_wait_for_is_not_said() {
+        let attempts = [
+            (1, DEAD, failing(1, None)),
+            (2, OK, fine(None)),
+            (3, DEAD, failing(3, None)),
+        ];
+        check(60, &attempts);
+    }
+
+    #[test]
+    fn who_fails_for_as_long_as_it_may_is_disabled() {
+        let attempts = [
+            (100, DEAD, failing(100, None)),
+            (159, DEAD, None),
+            (160, DEAD, disabled(Disabled::Failing, 160)),
+        ];
+        check(60, &attempts);
+    }
+
+    #[test]
+    fn a_success_between_begins_the_time_anew() {
+        let attempts = [
+            (100, DEAD, failing(100, None)),
+            (150, OK, fine(None)),
+            (155, DEAD, failing(155, None)),
+            (214, DEAD, None),
+            (215, DEAD, disabled(Disabled::Failing, 215)),
+        ];
+        check(60, &attempts);
+    }
+
+    #[test]
+    fn one_that_is_never_to_be_disabled_is_not() {
+        let attempts = [(100, DEAD, failing(100, None)), (100_000_000, DEAD, None)];
+        check(0, &attempts);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_disables_nobody() {
+        let attempts = [(1_000, DEAD, failing(1_000, None)), (1, DEAD, None)];
+        check(60, &attempts);
+    }
+
+    #[test]
+    fn who_is_gone_is_disabled_at_once() {
+        check(0, &[(1, GONE, disabled(Disabled::Gone, 1))]);
+    }
+
+    #[test]
+    fn what_the_store_knows_counts_after_a_restart() {
+        let mut endpoint = endpoint(60);
+        endpoint.standing = Standing::Enabled {
+            failing_since: Some(at(100)),
+        };
+        let record = Record::of(&endpoint);
+        let mut known = record.known.lock().unwrap();
+        let change = known.heard(&endpoint, DEAD, at(160));
+        assert_eq!(change, disabled(Disabled::Failing, 160));
+    }
+}
