@@ -9,3 +9,4 @@ pub mod host;
 pub mod hostile;
 mod server;
 mod terminal;
+pub mod verifiers;

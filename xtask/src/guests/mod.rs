@@ -102,7 +102,7 @@ fn is_built(stamp: &Path, fingerprint: &str, components: &BTreeMap<String, PathB
 
 /// Waits until this process alone works on the guests. The lock goes with the
 /// file, also when the process is killed.
-fn lock(folder: &Path) -> Result<File> {
+pub(crate) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
     file.lock()
@@ -111,13 +111,13 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 /// The folder this crate was compiled in.
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
 /// The root workspace's target folder, as cargo would choose it.
-fn target_folder(root: &Path) -> PathBuf {
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty()) {
         // A relative one is meant from the root, where cargo is called: tests run
         // in the folder of their package. An absolute one `join` leaves as it is.

@@ -11,6 +11,7 @@
 
 mod componentize_py;
 mod jco;
+pub(crate) mod package;
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use self::package::Package;
 use super::{lock, repository, sources::digest_of, target_folder, toolchain::run_within};
 
 /// Not among the guests in Rust: those are all members of one workspace.
@@ -57,13 +59,8 @@ struct Recipe {
 
 /// What builds guests of one language.
 struct Tool {
-    /// As it is called, and as its folder is.
-    name: &'static str,
-    /// Which program must be on the path to install it.
-    needs: &'static str,
-    /// The files below [`PINS`] that say which version.
-    pins: &'static [&'static str],
-    install: fn(pins: &Path, folder: &Path) -> Result<()>,
+    /// Its version is pinned below [`PINS`].
+    package: Package,
     /// The command, without the recipe's options.
     build: fn(folder: &Path, of: &Build) -> Command,
 }
@@ -156,12 +153,12 @@ impl Workshop {
         if is_built && component.is_file() {
             return Ok(Outcome::Built(component));
         }
-        let tool = match self.installed(recipe.tool) {
+        let tool = match self.installed(&recipe.tool.package) {
             Ok(tool) => tool,
             Err(error) => {
                 return Ok(Outcome::Skipped(format!(
                     "{} cannot be installed: {error:#}",
-                    recipe.tool.name
+                    recipe.tool.package.name
                 )));
             }
         };
@@ -177,35 +174,22 @@ impl Workshop {
     fn fingerprint(&self, recipe: &Recipe) -> Result<Vec<u8>> {
         let sources = format!("{SOURCES}/{}", recipe.folder);
         let mut inputs = vec![CONTRACT.to_owned(), sources];
-        inputs.extend(recipe.tool.pins.iter().map(|pin| format!("{PINS}/{pin}")));
+        inputs.extend(
+            recipe
+                .tool
+                .package
+                .pins
+                .iter()
+                .map(|pin| format!("{PINS}/{pin}")),
+        );
         let mut fingerprint = digest_of(&self.root, &inputs)?.to_vec();
         fingerprint.extend(recipe.options.join(" ").bytes());
         Ok(fingerprint)
     }
 
-    /// The tool's folder; installs it unless the pinned version is there.
-    fn installed(&self, tool: &Tool) -> Result<PathBuf> {
-        let folder = self.folder.join("tools").join(tool.name);
-        let stamp = folder.join("installed");
-        let pins: Vec<_> = tool
-            .pins
-            .iter()
-            .map(|pin| format!("{PINS}/{pin}"))
-            .collect();
-        let fingerprint = digest_of(&self.root, &pins)?;
-        if fs::read(&stamp).is_ok_and(|found| found == fingerprint) {
-            return Ok(folder);
-        }
-        anyhow::ensure!(
-            is_on_path(tool.needs),
-            "there is no {} on the PATH",
-            tool.needs
-        );
-        let _ = writeln!(io::stderr(), "Installing {}", tool.name);
-        empty(&folder)?;
-        (tool.install)(&self.root.join(PINS), &folder)?;
-        fs::write(&stamp, fingerprint)?;
-        Ok(folder)
+    /// The tool's folder.
+    fn installed(&self, package: &Package) -> Result<PathBuf> {
+        package.installed(&self.root, PINS, &self.folder.join("tools"))
     }
 
     fn build(&self, recipe: &Recipe, tool: &Path, component: &Path) -> Result<()> {
@@ -213,7 +197,7 @@ impl Workshop {
             io::stderr(),
             "Building {} with {}",
             recipe.name,
-            recipe.tool.name
+            recipe.tool.package.name
         );
         let build = Build {
             contract: self.root.join(CONTRACT),
@@ -226,7 +210,7 @@ impl Workshop {
         let mut command = (recipe.tool.build)(tool, &build);
         command.args(recipe.options).current_dir(&build.sources);
         run_within(BUILD_LIMIT, &mut command)
-            .with_context(|| format!("{} does not build it", recipe.tool.name))?;
+            .with_context(|| format!("{} does not build it", recipe.tool.package.name))?;
         fs::rename(&build.component, component)
             .with_context(|| format!("cannot replace {}", component.display()))
     }
@@ -293,13 +277,15 @@ mod tests {
 
     /// A tool that copies the source and can be installed only once.
     const COPIER: Tool = Tool {
-        name: "copier",
-        needs: "sh",
-        pins: &["pin"],
-        install: |_, folder| {
-            let mark = folder.parent().unwrap().join("mark");
-            anyhow::ensure!(!mark.exists(), "installed twice");
-            Ok(fs::write(mark, "")?)
+        package: Package {
+            name: "copier",
+            needs: "sh",
+            pins: &["pin"],
+            install: |_, folder| {
+                let mark = folder.parent().unwrap().join("mark");
+                anyhow::ensure!(!mark.exists(), "installed twice");
+                Ok(fs::write(mark, "")?)
+            },
         },
         build: |_, build| {
             let mut command = Command::new("cp");
@@ -308,7 +294,10 @@ mod tests {
         },
     };
     const MISSING: Tool = Tool {
-        needs: "no-such-program-anywhere",
+        package: Package {
+            needs: "no-such-program-anywhere",
+            ..COPIER.package
+        },
         ..COPIER
     };
     const FAILING: Tool = Tool {
