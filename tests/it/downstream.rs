@@ -46,19 +46,10 @@ impl Downstream {
     /// With TLS, and a certificate for `localhost` that nobody has vouched for; its
     /// PEM form goes with it.
     pub(crate) async fn start_tls() -> (Self, String) {
-        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-        let signed = signed.expect("a certificate");
-        let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("protocol versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![signed.cert.der().clone()], key)
-            .expect("a TLS configuration");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (acceptor, pem) = tls_for_localhost();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let downstream = Self::listen(listener, Some(acceptor)).expect("an address");
-        (downstream, signed.cert.pem())
+        (downstream, pem)
     }
 
     fn listen(listener: TcpListener, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
@@ -99,6 +90,20 @@ impl Downstream {
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
+}
+
+/// TLS with a certificate for `localhost` that nobody has vouched for, and its PEM form.
+pub(crate) fn tls_for_localhost() -> (TlsAcceptor, String) {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let signed = signed.expect("a certificate");
+    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .expect("a TLS configuration");
+    (TlsAcceptor::from(Arc::new(config)), signed.cert.pem())
 }
 
 /// One request and its answer. The client may leave at any time.

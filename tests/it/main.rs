@@ -24,8 +24,10 @@ mod raw;
 mod receiver;
 mod server;
 mod shape;
+mod sink;
 
 mod activation;
+mod alerts;
 mod bad_input;
 mod cli_deliveries;
 mod concurrency;
@@ -35,25 +37,37 @@ mod deliveries;
 mod durability;
 mod endpoints;
 mod first_start;
+mod forwarding;
 mod hostile;
 mod inspection;
 mod invoke;
 mod isolation;
+<<<<<<< HEAD
 mod jobs;
+=======
+mod isolation_of_endpoints;
+>>>>>>> 94b30f4 (Test forwarding: what arrives, how it is signed, and what bad endpoints come to)
 mod languages;
 mod limits;
+mod memory;
 mod notices;
 mod operator_log;
 mod outbound;
 mod pages;
 mod proof;
+<<<<<<< HEAD
 mod rebinding;
 mod repeats;
+=======
+mod questions_forwarded;
+>>>>>>> 94b30f4 (Test forwarding: what arrives, how it is signed, and what bad endpoints come to)
 mod resolution;
+mod retries;
 mod sandbox_view;
 mod secrets;
 mod shapes;
 mod shutdown;
+mod signatures;
 mod start_calls;
 mod tolerance;
 mod tools;

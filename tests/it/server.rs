@@ -55,6 +55,13 @@ impl Launch {
         self
     }
 
+    /// Puts that into its configuration's file.
+    pub(crate) fn configuration(self, text: &str) -> Self {
+        let file = self.directory().join("hookswitch.toml");
+        std::fs::write(&file, text).expect("a file");
+        self.argument("--config").argument(file)
+    }
+
     pub(crate) fn listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.listen);
         self
@@ -222,6 +229,11 @@ impl Server {
     /// Asks it to end (SIGTERM).
     pub(crate) fn ask_to_end(&self) {
         kill(self.pid(), Signal::SIGTERM).expect("the server takes a signal");
+    }
+
+    /// The process's number, for looking at it in `/proc`.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn pid(&self) -> Pid {
