@@ -42,11 +42,8 @@ mod hostile;
 mod inspection;
 mod invoke;
 mod isolation;
-<<<<<<< HEAD
-mod jobs;
-=======
 mod isolation_of_endpoints;
->>>>>>> 94b30f4 (Test forwarding: what arrives, how it is signed, and what bad endpoints come to)
+mod jobs;
 mod languages;
 mod limits;
 mod memory;
@@ -55,12 +52,9 @@ mod operator_log;
 mod outbound;
 mod pages;
 mod proof;
-<<<<<<< HEAD
+mod questions_forwarded;
 mod rebinding;
 mod repeats;
-=======
-mod questions_forwarded;
->>>>>>> 94b30f4 (Test forwarding: what arrives, how it is signed, and what bad endpoints come to)
 mod resolution;
 mod retries;
 mod sandbox_view;

@@ -5,6 +5,7 @@
 //! that may send here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,7 @@ pub(crate) const CONFIGURATION: &str =
     "[egress]\nallow = [\"127.0.0.0/8\"]\nplain_endpoints = true\n";
 
 /// Bounds a test that would otherwise wait for ever.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 pub(crate) fn launch() -> Launch {
     Launch::new().configuration(CONFIGURATION)
@@ -359,9 +360,9 @@ async fn perform(
         } => {
             let mut head = format!("HTTP/1.1 {status} Whatever\r\n");
             for (name, value) in headers {
-                head += &format!("{name}: {value}\r\n");
+                let _ = write!(head, "{name}: {value}\r\n");
             }
-            head += &format!("content-length: {}\r\n\r\n", body.len());
+            let _ = write!(head, "content-length: {}\r\n\r\n", body.len());
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(body.as_bytes()).await?;
             stream.flush().await?;

@@ -234,6 +234,10 @@ pub(super) fn ring(shared: &Shared, alert: Option<&Alert>) {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "the rows of a table have one type"
+)]
 mod tests {
     use uuid::Uuid;
 

@@ -77,6 +77,7 @@ impl Fixture {
             call_id: call.to_owned(),
             agent_id: String::new(),
             tool: None,
+            fingerprint: None,
             received_at: Timestamp::now(),
             payload: "{}".into(),
         }

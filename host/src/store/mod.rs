@@ -112,7 +112,8 @@ impl OpenStore {
             .connect_with(options(&database).read_only(true))
             .await?;
         let checkpointer = connect(&database).await?;
-        let (writer, tasks) = writer::start(connection, checkpointer, wal(&database))?;
+        let again = writing(&database);
+        let (writer, tasks) = writer::start(connection, again, checkpointer, wal(&database))?;
         let setup = Arc::new(AtomicU64::new(0));
         Ok(Self {
             store: Store {
@@ -200,10 +201,13 @@ fn options(database: &Path) -> SqliteConnectOptions {
         .log_statements(tracing::log::LevelFilter::Off)
 }
 
+/// Checkpoints are the checkpointer's work, so that no commit waits for one.
+fn writing(database: &Path) -> SqliteConnectOptions {
+    options(database).pragma("wal_autocheckpoint", "0")
+}
+
 async fn connect(database: &Path) -> Result<SqliteConnection, OpenError> {
-    // Checkpoints are the checkpointer's work, so that no commit waits for one.
-    let options = options(database).pragma("wal_autocheckpoint", "0");
-    Ok(SqliteConnection::connect_with(&options).await?)
+    Ok(SqliteConnection::connect_with(&writing(database)).await?)
 }
 
 fn wal(database: &Path) -> PathBuf {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -181,14 +181,16 @@ impl Tasks {
     }
 }
 
+/// Starts the writer on a connection; `again` is how it gets another one.
 pub(super) fn start(
     connection: SqliteConnection,
+    again: SqliteConnectOptions,
     checkpointer: SqliteConnection,
     log: PathBuf,
 ) -> Result<(Writer, Tasks), OpenError> {
     let (queue, receiver) = mpsc::channel(QUEUE);
     let (disk, disk_thread) = DiskSync::start(log.clone()).map_err(OpenError::Thread)?;
-    let writer = tokio::spawn(write(connection, receiver, disk));
+    let writer = tokio::spawn(write(connection, again, receiver, disk));
     let checkpointer = tokio::spawn(checkpoint(checkpointer, log));
     Ok((
         Writer { queue },
@@ -200,7 +202,12 @@ pub(super) fn start(
     ))
 }
 
-async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Work>, disk: DiskSync) {
+async fn write(
+    mut connection: SqliteConnection,
+    again: SqliteConnectOptions,
+    mut queue: mpsc::Receiver<Work>,
+    disk: DiskSync,
+) {
     let mut backlog = Backlog::new(Instant::now());
     let mut open = true;
     while open || !backlog.is_empty() {
@@ -218,17 +225,35 @@ async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Work>
                 Err(_) => break,
             }
         }
-        entries.commit(&mut connection, &disk).await;
+        let mut committed = entries.commit(&mut connection, &disk).await;
         let small = Changes::first_of(&mut backlog.small);
-        small.commit(&mut connection, &disk).await;
+        committed = committed.and(small.commit(&mut connection, &disk).await);
         let begun = Instant::now();
         if let Some(large) = backlog.next_large(begun, open) {
-            large.commit(&mut connection, &disk).await;
+            committed = committed.and(large.commit(&mut connection, &disk).await);
             backlog.rest(begun, Instant::now());
+        }
+        if committed.is_err() {
+            renew(&mut connection, &again).await;
         }
     }
     if let Err(error) = connection.close().await {
         tracing::error!(%error, "the database could not be closed");
+    }
+}
+
+/// A failure may have ended the transaction in the database, as a full disk does, while
+/// the connection believes that it goes on, and would refuse to begin another for ever.
+async fn renew(connection: &mut SqliteConnection, again: &SqliteConnectOptions) {
+    match SqliteConnection::connect_with(again).await {
+        Ok(new) => {
+            let old = std::mem::replace(connection, new);
+            if let Err(error) = old.close().await {
+                tracing::warn!(%error, "a connection that failed could not be closed");
+            }
+        }
+        // The next batch fails, and then this is tried again.
+        Err(error) => tracing::error!(%error, "the database could not be opened again"),
     }
 }
 
@@ -325,12 +350,17 @@ impl Entries {
         self.tell.len() >= MAX_BATCH || self.rows.bytes() >= MAX_BATCH_BYTES
     }
 
-    async fn commit(self, connection: &mut SqliteConnection, disk: &DiskSync) {
+    async fn commit(
+        self,
+        connection: &mut SqliteConnection,
+        disk: &DiskSync,
+    ) -> Result<(), StoreError> {
         if self.tell.is_empty() {
-            return;
+            return Ok(());
         }
         let committed = self.rows.commit(connection).await;
         acknowledge(self.tell, &committed, disk);
+        committed
     }
 }
 
@@ -350,18 +380,23 @@ impl Changes {
         Self(waiting.drain(..next).collect())
     }
 
-    async fn commit(mut self, connection: &mut SqliteConnection, disk: &DiskSync) {
+    async fn commit(
+        mut self,
+        connection: &mut SqliteConnection,
+        disk: &DiskSync,
+    ) -> Result<(), StoreError> {
         if self.0.is_empty() {
-            return;
+            return Ok(());
         }
         let mut tell = Vec::new();
         let committed = self.write(connection, &mut tell).await;
         acknowledge(tell, &committed, disk);
-        if let Err(error) = committed {
+        if let Err(error) = &committed {
             for waiting in self.0 {
                 waiting.change.refuse(error.clone());
             }
         }
+        committed
     }
 
     async fn write(

@@ -27,7 +27,9 @@ async fn nothing_is_claimed_before_it_is_due() {
     let due = fixture.at(100);
     fixture.settle(id, 0, Next::Attempt { due }).await;
     assert!(fixture.claim(99, false).await.is_empty());
-    let next = fixture.store().next_due(fixture.endpoint, fixture.at(50));
+    let next = fixture
+        .store()
+        .next_due(fixture.endpoint, false, fixture.at(50));
     let expected = Timestamp::from_millisecond(due.as_millisecond()).unwrap();
     assert_eq!(next.await.unwrap(), Some(expected));
     assert_eq!(fixture.claim(101, false).await[0].made, 1);
