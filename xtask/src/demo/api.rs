@@ -38,7 +38,7 @@ impl<'server> Api<'server> {
         Self { server, agent }
     }
 
-    /// Creates a source or a binding.
+    /// Creates a source, an endpoint or a binding.
     pub(super) fn create(&self, path: &str, body: &Value) -> Result<Value> {
         let response = self
             .agent
@@ -77,7 +77,7 @@ impl<'server> Api<'server> {
         })
     }
 
-    /// One event, once it is answered or handled.
+    /// One event, once it is answered or handled, and what it owes is delivered.
     pub(super) fn settled_event(&self, id: &str) -> Result<Value> {
         let deadline = Instant::now() + HANDLED_LIMIT;
         loop {
@@ -88,12 +88,14 @@ impl<'server> Api<'server> {
                 .header("authorization", self.bearer())
                 .call()?;
             let event = success(response).with_context(|| format!("GET {path}"))?;
-            if event["state"] != "accepted" {
+            let mut deliveries = event["deliveries"].as_array().into_iter().flatten();
+            let owes = deliveries.any(|delivery| delivery["state"] == "owed");
+            if event["state"] != "accepted" && !owes {
                 return Ok(event);
             }
             ensure!(
                 Instant::now() < deadline,
-                "event {id} is not handled in {HANDLED_LIMIT:?}"
+                "event {id} is not handled and delivered in {HANDLED_LIMIT:?}"
             );
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -9,7 +9,7 @@ pub(super) enum Expected {
     Reply(Value),
     /// A question nobody answers: the platform's own fallback acts.
     NoAnswer,
-    /// A notice: acknowledged, then this record is owed to these endpoints. The
+    /// A notice: acknowledged, then this record is delivered to these endpoints. The
     /// record also has the event's id, which nobody knows before.
     Delivered {
         to: Vec<&'static str>,
@@ -46,23 +46,28 @@ impl Expected {
     }
 }
 
-/// A notice as it should be: its reply, what was decided, and what is owed.
+/// A notice as it should be: its reply, what was decided, and what was delivered.
 fn handled(answered: &Answered, decision: &str, owed: &[Value]) -> Value {
-    json!([200, {"received": true, "eventId": answered.event}, "handled", decision, owed])
+    let delivered = owed.iter().map(|owed| json!([owed[0], "delivered"]));
+    let delivered: Vec<Value> = delivered.collect();
+    let reply = json!({"received": true, "eventId": answered.event});
+    json!([200, reply, "handled", decision, owed, delivered])
 }
 
 fn came_of(answered: &Answered, event: &Value) -> Value {
-    let deliveries = event["deliveries"].as_array().into_iter().flatten();
-    let owed: Vec<Value> = deliveries
-        .map(|delivery| json!([delivery["endpoint"], delivery["body"]]))
-        .collect();
-    let decision = &event["decision"]["answer"]["decision"];
+    let answer = &event["decision"]["answer"];
+    let rows = |rows: &Value, columns: [&str; 2]| -> Vec<Value> {
+        let rows = rows.as_array().into_iter().flatten();
+        rows.map(|row| json!([row[columns[0]], row[columns[1]]]))
+            .collect()
+    };
     json!([
         answered.status,
         answered.body,
         event["state"],
-        decision,
-        owed
+        answer["decision"],
+        rows(&answer["deliveries"], ["endpoint", "body"]),
+        rows(&event["deliveries"], ["endpoint_name", "state"]),
     ])
 }
 
@@ -96,16 +101,19 @@ mod tests {
             record: json!({"a": 1}),
         };
         let acknowledged = answered(200, json!({"received": true, "eventId": "evt_1"}));
-        let difference = |deliveries: Value| {
-            let decision = json!({"answer": {"decision": "deliver"}});
-            let event = json!({"state": "handled", "decision": decision, "deliveries": deliveries});
+        let difference = |asked: Value, delivered: Value| {
+            let decision = json!({"answer": {"decision": "deliver", "deliveries": asked}});
+            let event = json!({"state": "handled", "decision": decision, "deliveries": delivered});
             expected.difference(&acknowledged, &event)
         };
-        let right = json!({"endpoint": "crm", "body": {"a": 1, "event_id": "evt_1"}});
-        assert_eq!(difference(json!([right])), None);
-        assert!(difference(json!([])).is_some());
-        assert!(difference(json!([right, right])).is_some());
+        let asked = json!({"endpoint": "crm", "body": {"a": 1, "event_id": "evt_1"}});
+        let arrived = json!({"endpoint_name": "crm", "state": "delivered"});
+        assert_eq!(difference(json!([asked]), json!([arrived])), None);
+        assert!(difference(json!([]), json!([])).is_some());
+        assert!(difference(json!([asked, asked]), json!([arrived, arrived])).is_some());
         let of_another = json!({"endpoint": "crm", "body": {"a": 1, "event_id": "evt_2"}});
-        assert!(difference(json!([of_another])).is_some());
+        assert!(difference(json!([of_another]), json!([arrived])).is_some());
+        let failed = json!({"endpoint_name": "crm", "state": "exhausted"});
+        assert!(difference(json!([asked]), json!([failed])).is_some());
     }
 }

@@ -3,12 +3,14 @@
 //! Builds the guests and the host, starts it on an empty store, uploads and binds
 //! the example plugins, sends what the platform sends, and compares each answer
 //! with the expected one. Neighbours: `guests` and `host` build, `server` runs the
-//! host; below, in reading order: `api` talks to it, `scenario` says what is sent and
-//! expected, `expected` compares, `table` and `next` print.
+//! host; below, in reading order: `api` talks to it, `receiver` is whom notices are
+//! delivered to, `scenario` says what is sent and expected, `expected` compares, `table`
+//! and `next` print.
 
 mod api;
 mod expected;
 mod next;
+mod receiver;
 mod scenario;
 mod table;
 
@@ -58,6 +60,8 @@ pub fn run_on(host: &Path, options: Options) -> Result<()> {
     } else {
         server::address()
     };
+    let configuration = directory.path().join(server::CONFIGURATION);
+    std::fs::write(configuration, receiver::CONFIGURATION)?;
     let mut server = Server::start(host, directory.path(), address)?;
     say(format!(
         "\nHookswitch listens on {}, with an empty store.",
@@ -108,6 +112,19 @@ fn set_up(api: &Api<'_>, guests: &Guests) -> Result<Source> {
         hook_path: text("hook_path")?,
     };
     say(format!("Created source {}.", source.id));
+
+    let receiver = receiver::start()?;
+    for name in scenario::ENDPOINTS {
+        // The plugin says what is delivered there; by themselves they want nothing else.
+        let filter = json!({"kinds": ["call.completed"]});
+        let url = format!("http://{receiver}/{name}");
+        let endpoint = json!({"name": name, "url": url, "filter": filter});
+        api.create("/endpoints", &endpoint)?;
+    }
+    say(format!(
+        "Created the endpoints {}, which a receiver at {receiver} stands in for.",
+        scenario::ENDPOINTS.join(", ")
+    ));
 
     for (plugin, config) in scenario::plugins() {
         let component = std::fs::read(guests.path(plugin)?)

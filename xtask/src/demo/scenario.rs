@@ -72,6 +72,9 @@ fn crm_sync() -> Value {
     })
 }
 
+/// Where `crm-sync` has records delivered.
+pub(super) const ENDPOINTS: [&str; 3] = ["crm", "calendar", "ops"];
+
 /// Every payload in the order in which it is sent.
 pub(super) fn steps() -> Result<Vec<Step>> {
     let mut steps = starts()?;

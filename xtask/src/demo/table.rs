@@ -37,16 +37,16 @@ pub(super) fn render(rows: &[Row]) -> Table {
     table
 }
 
-/// What became of a notice, in words: whom something is owed.
+/// What became of a notice, in words: to whom something was delivered.
 pub(super) fn notice(event: &Value) -> String {
-    let owed: Vec<&str> = event["deliveries"]
+    let delivered: Vec<&str> = event["deliveries"]
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|delivery| delivery["endpoint"].as_str())
+        .filter_map(|delivery| delivery["endpoint_name"].as_str())
         .collect();
     match event["decision"]["answer"]["decision"].as_str() {
-        Some("deliver") => format!("acknowledged; owed to {}", owed.join(", ")),
+        Some("deliver") => format!("acknowledged; delivered to {}", delivered.join(", ")),
         Some("drop") => "acknowledged; dropped".to_owned(),
         Some(other) => format!("acknowledged; {other}"),
         None => "acknowledged; no plugin asked".to_owned(),
