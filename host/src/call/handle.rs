@@ -2,6 +2,7 @@
 //! whom is recorded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -12,12 +13,17 @@ use crate::domain::event::CallEvent;
 use crate::domain::log::LogLine;
 use crate::domain::source::Patience;
 use crate::json;
+use crate::store::StoreError;
 use crate::store::journal::{DecisionRecord, EventRecord, OwedDelivery};
 use crate::store::notice::ClaimedNotice;
 
 /// A notice that was claimed this often killed the host, or nearly: it is not
 /// handled again, its verdict stands.
 const MAX_ATTEMPTS: u32 = 5;
+
+/// A decision that cannot be stored is tried again after this, so many times.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+const STORE_TRIES: u32 = 60;
 
 impl Switch {
     /// Waits until a notice has been accepted.
@@ -61,13 +67,33 @@ impl Switch {
             reply: None,
             log,
         };
-        self.store.complete(record, &decision, &owed).await?;
+        self.complete(record, &decision, &owed).await?;
         self.ring(record, &owed);
         Ok(Decided {
             decision: decision.decision,
             log: decision.log,
             forward: None,
         })
+    }
+
+    /// Stores what became of a notice as soon as the store takes it: its handler has
+    /// run, and is not to run again, minutes later, because a disk was full.
+    async fn complete(
+        &self,
+        record: &EventRecord,
+        decision: &DecisionRecord,
+        owed: &[OwedDelivery],
+    ) -> Result<(), StoreError> {
+        for _ in 0..STORE_TRIES {
+            match self.store.complete(record, decision, owed).await {
+                Err(error @ (StoreError::Database(_) | StoreError::Disk(_))) => {
+                    tracing::error!(event = %record.id, error = &error as &dyn std::error::Error, "a decision cannot be stored yet");
+                }
+                ended => return ended,
+            }
+            tokio::time::sleep(STORE_AGAIN).await;
+        }
+        self.store.complete(record, decision, owed).await
     }
 
     /// Stores a notice that no handler is bound for, with what is owed for it.
