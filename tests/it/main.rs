@@ -36,6 +36,7 @@ mod deletion;
 mod deliveries;
 mod durability;
 mod endpoints;
+mod faults;
 mod first_start;
 mod forwarding;
 mod hostile;

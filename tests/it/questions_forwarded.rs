@@ -17,6 +17,8 @@ async fn server() -> (Server, Source) {
     let source = server
         .create_source(&json!({
             "name": "main-line",
+            // The same question is asked again and again.
+            "repeat_window_ms": 0,
             "timeouts_ms": {"start": 3000, "transfer": 3000, "tool": 3000},
             "margin_ms": 1000,
             "verdicts": {

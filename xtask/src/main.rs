@@ -18,6 +18,8 @@ enum Command {
     Guests,
     /// Try everything on this machine: build, start, upload, bind, send, show.
     Demo(xtask::demo::Options),
+    /// Kill a server, fill its disk, let its endpoints die, and count what is lost.
+    Faults(xtask::faults::Options),
     /// Run the fuzz targets for longer than the tests do; needs cargo-fuzz.
     Fuzz(xtask::fuzz::Options),
     /// Attack a server with every hostile plugin, and show what its neighbour feels.
@@ -30,6 +32,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Guests => guests(),
         Command::Demo(options) => xtask::demo::run(options),
+        Command::Faults(options) => xtask::faults::run(&options),
         Command::Fuzz(options) => xtask::fuzz::run(&options),
         Command::Hostile(options) => xtask::hostile::run(&options),
         Command::Test(options) => xtask::checks::run(options),

@@ -1,8 +1,9 @@
 //! The host as a child process: started on an empty store, stopped by its id.
 //!
-//! Neighbours: `demo` shows it, `hostile` attacks it.
+//! Neighbours: `demo` shows it, `hostile` attacks it, `faults` kills it and starts it
+//! again.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub(crate) const CONFIGURATION: &str = "hookswitch.toml";
 
 /// The data's folder in the directory of a server.
 pub(crate) const DATA: &str = "data";
+
+const TOKEN_VARIABLE: &str = "HOOKSWITCH_ADMIN_TOKEN";
 
 /// The first start writes its store and sets the engine up.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -48,29 +51,52 @@ impl Server {
     /// Starts the host in `directory`, with its data and its log there and its
     /// configuration, if there is one, from [`CONFIGURATION`]; waits until it listens.
     pub(crate) fn start(host: &Path, directory: &Path, address: &str) -> Result<Self> {
+        // Who starts it wants the server to generate its token, as on a first start.
+        Self::spawn(Command::new(host), directory, address, None)
+    }
+
+    /// The same by a command that becomes the host, with a token that is known before
+    /// and after.
+    pub(crate) fn start_with_token(
+        command: Command,
+        directory: &Path,
+        address: &str,
+        token: &str,
+    ) -> Result<Self> {
+        Self::spawn(command, directory, address, Some(token))
+    }
+
+    fn spawn(
+        mut command: Command,
+        directory: &Path,
+        address: &str,
+        token: Option<&str>,
+    ) -> Result<Self> {
         let log = directory.join("hookswitch.log");
-        let mut command = Command::new(host);
         let configuration = directory.join(CONFIGURATION);
         if configuration.is_file() {
             command.env("HOOKSWITCH_CONFIG", configuration);
         }
+        match token {
+            Some(token) => command.env(TOKEN_VARIABLE, token),
+            None => command.env_remove(TOKEN_VARIABLE),
+        };
+        let lines = OpenOptions::new().append(true).create(true).open(&log);
         let mut child = command
             .args(["serve", "--listen", address, "--data-dir"])
             .arg(directory.join(DATA))
-            // Who starts it wants the server to generate its token, as on a first start.
-            .env_remove("HOOKSWITCH_ADMIN_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).context("the log cannot be written")?)
+            .stderr(lines.context("the log cannot be written")?)
             .spawn()
-            .with_context(|| format!("{} does not start", host.display()))?;
+            .context("the host does not start")?;
         let stdout = child.stdout.take().context("the server has no output")?;
         let lines = lines_of(stdout);
         let mut server = Self {
             child,
             log,
             url: String::new(),
-            token: String::new(),
+            token: token.unwrap_or_default().to_owned(),
         };
         server.wait_until_it_listens(&lines)?;
         Ok(server)
@@ -130,6 +156,15 @@ impl Server {
             .wait()
             .context("the server cannot be waited for")?;
         self.ended(status)
+    }
+
+    /// Ends the server without a chance to tidy up, as kill -9 does.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("the server takes no signal")?;
+        self.child
+            .wait()
+            .context("the server cannot be waited for")?;
+        Ok(())
     }
 
     /// Whether the process has not ended.

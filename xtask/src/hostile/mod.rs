@@ -3,12 +3,11 @@
 //! `corpus` is the list of attacks, the same for this table and for the tests in
 //! `tests/it/hostile.rs`; `component` and `bombs` make their bytes, `adversary` is the
 //! web server the outbound ones talk to, `target` mounts an attack on a server and
-//! strikes, `api` makes the requests. For the table alone: `neighbour` asks its plugin
-//! at a steady rate, `battle` is one attack from quiet to quiet, in which attackers leave
-//! the processors to the attacked (`background`), `table` prints.
+//! strikes, `crate::api` makes the requests. For the table alone: `neighbour` asks its
+//! plugin at a steady rate, `battle` is one attack from quiet to quiet, in which attackers
+//! leave the processors to the attacked (`background`), `table` prints.
 
 mod adversary;
-mod api;
 mod background;
 mod battle;
 mod bombs;

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::api;
 use super::target::{GOOD_PLUGIN, Target, source};
+use crate::api;
 
 /// Threads that ask in turn, so that a slow answer does not hold up the next request.
 const THREADS: u32 = 4;

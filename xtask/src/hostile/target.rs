@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::adversary::Adversary;
-use super::api::{Api, Reply};
 use super::corpus::{self, Attack, Outcome};
+use crate::api::{Api, Reply};
 use crate::guests::{self, Guests};
 use crate::host;
 

@@ -1,6 +1,7 @@
-//! The requests of an attack: the administrator's and the platform's.
+//! The requests of the administrator and of the platform.
 //!
-//! Unlike the demo's, a refusal here is an answer like every other.
+//! Unlike the demo's, a refusal here is an answer like every other. Neighbours: `hostile`
+//! and `faults`.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ const LIMIT: Duration = Duration::from_mins(3);
 
 /// A server as its administrator and a platform see it.
 #[derive(Debug, Clone)]
-pub(super) struct Api {
+pub(crate) struct Api {
     url: String,
     bearer: String,
     agent: Agent,
@@ -22,17 +23,17 @@ pub(super) struct Api {
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     /// The body as JSON; null when it is none.
-    pub(super) body: Value,
+    pub(crate) body: Value,
     /// The event's id, for a hook's reply.
-    pub(super) event: String,
+    pub(crate) event: String,
 }
 
 impl Reply {
     /// The body of a success.
-    pub(super) fn success(self) -> Result<Value> {
+    pub(crate) fn success(self) -> Result<Value> {
         ensure!(
             (200..300).contains(&self.status),
             "the server answers {}: {}",
@@ -44,7 +45,7 @@ impl Reply {
 }
 
 impl Api {
-    pub(super) fn new(url: &str, token: &str) -> Self {
+    pub(crate) fn new(url: &str, token: &str) -> Self {
         Self {
             url: url.to_owned(),
             bearer: format!("Bearer {token}"),
@@ -52,12 +53,12 @@ impl Api {
         }
     }
 
-    pub(super) fn get(&self, path: &str) -> Result<Reply> {
+    pub(crate) fn get(&self, path: &str) -> Result<Reply> {
         let request = self.agent.get(format!("{}/api/v1{path}", self.url));
         read(request.header("authorization", &self.bearer).call()?)
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         let request = self.agent.post(format!("{}/api/v1{path}", self.url));
         read(
             request
@@ -66,26 +67,26 @@ impl Api {
         )
     }
 
-    pub(super) fn delete(&self, path: &str) -> Result<Reply> {
+    pub(crate) fn delete(&self, path: &str) -> Result<Reply> {
         let request = self.agent.delete(format!("{}/api/v1{path}", self.url));
         read(request.header("authorization", &self.bearer).call()?)
     }
 
     /// Uploads bytes as the next version of a plugin.
-    pub(super) fn upload(&self, plugin: &str, bytes: &[u8]) -> Result<Reply> {
+    pub(crate) fn upload(&self, plugin: &str, bytes: &[u8]) -> Result<Reply> {
         let path = format!("{}/api/v1/plugins/{plugin}/versions", self.url);
         let request = self.agent.post(path).content_type("application/wasm");
         read(request.header("authorization", &self.bearer).send(bytes)?)
     }
 
     /// Sends a payload as the platform would.
-    pub(super) fn hook(&self, path: &str, payload: &Value) -> Result<Reply> {
+    pub(crate) fn hook(&self, path: &str, payload: &Value) -> Result<Reply> {
         let url = format!("{}{path}", self.url);
         read(self.agent.post(url).send_json(payload)?)
     }
 
     /// Creates a source, a binding, …, and gives the text of one of its fields.
-    pub(super) fn create(&self, path: &str, body: &Value, field: &str) -> Result<String> {
+    pub(crate) fn create(&self, path: &str, body: &Value, field: &str) -> Result<String> {
         let created = self.post(path, body)?.success();
         let created = created.with_context(|| format!("POST {path}"))?;
         let text = created[field].as_str();
@@ -96,7 +97,7 @@ impl Api {
 }
 
 /// A client whose connections stay open.
-pub(super) fn agent() -> Agent {
+pub(crate) fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(LIMIT))

@@ -1,0 +1,48 @@
+//! A full disk, without one: for a while the server may not write further into its
+//! files than a limit.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::field::Field;
+
+/// What may still be written.
+const ROOM: u64 = 64 << 10;
+
+/// Full in two ways, in turn: files may not grow, so that the last write is torn; or
+/// nothing at all can be written but their beginnings.
+pub(super) fn fill_for_a_while(field: &Field, round: u32) -> Result<()> {
+    sleep(Duration::from_millis(500));
+    let log = field.data().join("hookswitch.db-wal");
+    let reached = if round.is_multiple_of(2) {
+        size(&log)?
+    } else {
+        0
+    };
+    limit(field, Some(reached + ROOM))?;
+    sleep(Duration::from_secs(2));
+    limit(field, None)?;
+    sleep(Duration::from_millis(500));
+    Ok(())
+}
+
+fn size(file: &Path) -> Result<u64> {
+    let file = file.metadata();
+    Ok(file.context("the database has no log")?.len())
+}
+
+/// The limit that can be lifted again: the soft one.
+fn limit(field: &Field, bytes: Option<u64>) -> Result<()> {
+    let pid = i32::try_from(field.server().id())?;
+    let pid = Pid::from_raw(pid).context("the server has no process")?;
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(Some(pid), Resource::Fsize, limit).context("the limit cannot be set")?;
+    Ok(())
+}
