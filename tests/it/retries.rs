@@ -54,7 +54,8 @@ impl Bad {
     /// How the delivery differs from what was expected.
     fn difference(&self, delivery: &Value) -> Option<String> {
         let expected = json!({
-            "id": delivery["id"], "endpoint": delivery["endpoint"], "state": self.state,
+            "id": delivery["id"], "endpoint": delivery["endpoint"],
+            "endpoint_name": self.endpoint["name"], "state": self.state,
             "status": self.status, "error": self.error, "attempts": self.attempts,
         });
         (*delivery != expected).then(|| format!("{}: {delivery} is not {expected}", self.name))

@@ -284,24 +284,24 @@ mod tests {
         }
     }
 
-    fn failing(since: i64, say: Option<Say>) -> Option<Change> {
+    fn failing(since: i64, say: Option<Say>) -> Change {
         let failing_since = Some(at(since));
         let standing = Standing::Enabled { failing_since };
-        Some(Change { standing, say })
+        Change { standing, say }
     }
 
-    fn fine(say: Option<Say>) -> Option<Change> {
+    fn fine(say: Option<Say>) -> Change {
         let standing = Standing::Enabled {
             failing_since: None,
         };
-        Some(Change { standing, say })
+        Change { standing, say }
     }
 
-    fn disabled(why: Disabled, since: i64) -> Option<Change> {
+    fn disabled(why: Disabled, since: i64) -> Change {
         let since = at(since);
         let standing = Standing::Disabled { why, since };
         let say = Some(Say::Disabled);
-        Some(Change { standing, say })
+        Change { standing, say }
     }
 
     /// What an endpoint's attempts come to, one after the other: when, what was heard,
@@ -318,13 +318,13 @@ mod tests {
     fn the_first_failure_is_written_down_and_the_fifth_in_a_row_is_said() {
         let attempts = [
             (1, OK, None),
-            (2, DEAD, failing(2, None)),
+            (2, DEAD, Some(failing(2, None))),
             (3, DEAD, None),
             (4, NOT_FOUND, None),
             (5, DEAD, None),
-            (6, DEAD, failing(2, Some(Say::Failing))),
+            (6, DEAD, Some(failing(2, Some(Say::Failing)))),
             (7, DEAD, None),
-            (8, OK, fine(Some(Say::Recovered))),
+            (8, OK, Some(fine(Some(Say::Recovered)))),
             (9, OK, None),
         ];
         check(60, &attempts);
@@ -333,9 +333,9 @@ mod tests {
     #[test]
     fn a_recovery_that_nobody_was_told_to_wait_for_is_not_said() {
         let attempts = [
-            (1, DEAD, failing(1, None)),
-            (2, OK, fine(None)),
-            (3, DEAD, failing(3, None)),
+            (1, DEAD, Some(failing(1, None))),
+            (2, OK, Some(fine(None))),
+            (3, DEAD, Some(failing(3, None))),
         ];
         check(60, &attempts);
     }
@@ -343,9 +343,9 @@ mod tests {
     #[test]
     fn who_fails_for_as_long_as_it_may_is_disabled() {
         let attempts = [
-            (100, DEAD, failing(100, None)),
+            (100, DEAD, Some(failing(100, None))),
             (159, DEAD, None),
-            (160, DEAD, disabled(Disabled::Failing, 160)),
+            (160, DEAD, Some(disabled(Disabled::Failing, 160))),
         ];
         check(60, &attempts);
     }
@@ -353,30 +353,33 @@ mod tests {
     #[test]
     fn a_success_between_begins_the_time_anew() {
         let attempts = [
-            (100, DEAD, failing(100, None)),
-            (150, OK, fine(None)),
-            (155, DEAD, failing(155, None)),
+            (100, DEAD, Some(failing(100, None))),
+            (150, OK, Some(fine(None))),
+            (155, DEAD, Some(failing(155, None))),
             (214, DEAD, None),
-            (215, DEAD, disabled(Disabled::Failing, 215)),
+            (215, DEAD, Some(disabled(Disabled::Failing, 215))),
         ];
         check(60, &attempts);
     }
 
     #[test]
     fn one_that_is_never_to_be_disabled_is_not() {
-        let attempts = [(100, DEAD, failing(100, None)), (100_000_000, DEAD, None)];
+        let attempts = [
+            (100, DEAD, Some(failing(100, None))),
+            (100_000_000, DEAD, None),
+        ];
         check(0, &attempts);
     }
 
     #[test]
     fn a_clock_that_goes_back_disables_nobody() {
-        let attempts = [(1_000, DEAD, failing(1_000, None)), (1, DEAD, None)];
+        let attempts = [(1_000, DEAD, Some(failing(1_000, None))), (1, DEAD, None)];
         check(60, &attempts);
     }
 
     #[test]
     fn who_is_gone_is_disabled_at_once() {
-        check(0, &[(1, GONE, disabled(Disabled::Gone, 1))]);
+        check(0, &[(1, GONE, Some(disabled(Disabled::Gone, 1)))]);
     }
 
     #[test]
@@ -388,6 +391,6 @@ mod tests {
         let record = Record::of(&endpoint);
         let mut known = record.known.lock().unwrap();
         let change = known.heard(&endpoint, DEAD, at(160));
-        assert_eq!(change, disabled(Disabled::Failing, 160));
+        assert_eq!(change, Some(disabled(Disabled::Failing, 160)));
     }
 }
