@@ -53,6 +53,7 @@ mod operator_log;
 mod outbound;
 mod pages;
 mod proof;
+mod proxied;
 mod questions_forwarded;
 mod rebinding;
 mod repeats;
