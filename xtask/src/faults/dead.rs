@@ -1,5 +1,6 @@
 //! A thousand dead endpoints beside a healthy one: half of them refuse connections,
-//! half never answer. What the healthy one feels of it is in the row.
+//! half never answer. They have a backlog, which is tried again all the time, while the
+//! healthy one gets events of its own. What it feels of its neighbours is in the row.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +17,11 @@ use super::{Row, load};
 const DEAD: usize = 1_000;
 /// Notices are sent for so long, before and while the others are dead.
 const TIME: Duration = Duration::from_secs(10);
-/// Five a second: each of them is owed to all.
-const INTERVAL: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(20);
+/// Owed to each of the dead.
+const BACKLOG: u64 = 10;
+/// From then on the first attempts have failed, and there are others all the time.
+const BEGUN: Duration = Duration::from_secs(5);
 
 pub(super) fn strike(field: Field) -> Result<Row> {
     let begin = Instant::now();
@@ -34,8 +38,11 @@ pub(super) fn strike(field: Field) -> Result<Row> {
         // One connection each to the hole: few file descriptors may be open.
         field.endpoint(&json!({
             "name": format!("dead-{number}"), "url": urls[number % 2], "concurrency": 1,
+            "filter": {"kinds": ["call.failed"]},
         }))?;
     }
+    load::send_all(&field, BACKLOG, "FailedWebHookPayload")?;
+    sleep(BEGUN);
     let begin = Instant::now();
     load::at_intervals(&field, 1, INTERVAL, || {
         sleep(TIME);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use serde_json::json;
+use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::field::Field;
@@ -63,19 +63,35 @@ fn send_until(over: &AtomicBool, field: &Field, interval: Duration) -> Result<()
     Ok(())
 }
 
+/// Sends so many notices of that type of the platform's.
+pub(super) fn send_all(field: &Field, count: u64, of_type: &str) -> Result<()> {
+    let agent = api::agent();
+    for number in 0..count {
+        let mut payload = field.payload.clone();
+        payload["type"] = json!(of_type);
+        payload["callId"] = json!(format!("call_{of_type}_{number}"));
+        send_payload(&agent, field, &payload)??;
+    }
+    Ok(())
+}
+
 /// Sends one notice. The outer error: nobody answered; the inner: what nobody should.
 fn send(agent: &Agent, field: &Field, number: u64) -> Result<Result<()>, ureq::Error> {
     let mut payload = field.payload.clone();
     // Calls have several events, as they do.
     let thread = std::thread::current().id();
     payload["callId"] = json!(format!("call_{thread:?}_{}", number / 3));
+    send_payload(agent, field, &payload)
+}
+
+fn send_payload(agent: &Agent, field: &Field, payload: &Value) -> Result<Result<()>, ureq::Error> {
     let sent = Instant::now();
-    let mut response = agent.post(&field.hook).send_json(&payload)?;
+    let mut response = agent.post(&field.hook).send_json(payload)?;
     let event = response.headers().get("x-hookswitch-event");
     let event = event.and_then(|id| id.to_str().ok()).map(str::to_owned);
     let status = response.status().as_u16();
     // An answer whose body was cut off is none.
-    let body: serde_json::Value = response.body_mut().read_json()?;
+    let body: Value = response.body_mut().read_json()?;
     Ok(match (status, event) {
         (200, Some(event)) if body["eventId"] == json!(event) => {
             field.ledger.acknowledged(event, sent);
