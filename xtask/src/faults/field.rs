@@ -51,7 +51,9 @@ impl Field {
         let server = start(host, directory.path(), server::ANY_FREE_PORT)?;
         let url = server.url.clone();
         let api = Api::new(&url, TOKEN);
-        let hook_path = api.create("/sources", &json!({"name": "main-line"}), "hook_path")?;
+        // Calls here say the same again and again, and mean it.
+        let wanted = json!({"name": "main-line", "repeat_window_ms": 0});
+        let hook_path = api.create("/sources", &wanted, "hook_path")?;
         let ledger = Arc::<Ledger>::default();
         let receiver = Receiver::start(Arc::clone(&ledger))?;
         let payload = host::workspace()?.join("tests/fixtures/dasha/completed.json");
