@@ -72,7 +72,7 @@ fn binding(port: u16, path: &str) -> Value {
 async fn server(allowed: &str, resolver: &str) -> (Server, Source) {
     let launch = Launch::new();
     let file = launch.directory().join("hookswitch.toml");
-    let egress = format!("[egress]\nallow = [\"{allowed}\"]\n{resolver}\n");
+    let egress = format!("[egress]\nallow = [\"{allowed}\"]\nplain_endpoints = true\n{resolver}\n");
     std::fs::write(&file, egress).expect("a file");
     let server = launch.argument("--config").argument(file).start();
     server.install("misbehave").await;
@@ -114,6 +114,29 @@ async fn a_name_that_turns_private_later_is_refused_from_then_on() {
         assert_eq!(scene.private.connections(), 0, "{later}");
         assert_eq!(scene.names.names(), ["crm.example."]);
     }
+}
+
+#[tokio::test]
+async fn a_delivery_to_a_name_that_has_turned_private_is_not_sent() {
+    let scene = Scene::of([Reply::addresses(&[PUBLIC]), Reply::addresses(&[PRIVATE])]).await;
+    let url = format!("http://crm.example:{}/echo", scene.port());
+    let schedule = json!({"delays_seconds": [0], "jitter_percent": 0});
+    let endpoint = json!({"name": "crm", "url": url, "schedule": schedule});
+    scene.server.endpoint(&endpoint).await;
+    for (state, error) in [
+        ("delivered", Value::Null),
+        ("exhausted", json!("prohibited")),
+    ] {
+        let event = scene.server.hook(&scene.source, &payload::failed()).await;
+        let event = scene.server.settled(&event.event()).await;
+        let delivery = &event["deliveries"][0];
+        assert_eq!(
+            (&delivery["state"], &delivery["error"]),
+            (&json!(state), &error)
+        );
+    }
+    assert_eq!(scene.public.requests(), 1);
+    assert_eq!(scene.private.connections(), 0);
 }
 
 /// Or the tests here would say nothing.
