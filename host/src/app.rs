@@ -120,7 +120,12 @@ impl App {
             config.drain,
         ));
         let at_once = config.limits.concurrent_notices;
-        let deliveries = delivery::run(Arc::clone(&switch), store.clone(), stop.clone());
+        let deliveries = delivery::run(
+            Arc::clone(&switch),
+            store.clone(),
+            stop.clone(),
+            config.drain,
+        );
         let deliveries = tokio::spawn(deliveries);
         let jobs = delivery::jobs::run(Arc::clone(&switch), store.clone(), stop.clone());
         let jobs = tokio::spawn(jobs);

@@ -267,6 +267,7 @@ impl Switch {
         if reserved {
             self.store.reserve(record, &owed).await?;
             stand_for(place.as_mut(), record.id);
+            self.ring(record, &owed);
         }
         let (decided, reply) = self.decide(route, &case).await;
         // A question always has a reply; were there none, the platform falls back.
@@ -286,8 +287,8 @@ impl Switch {
             let forward = forward.as_ref();
             self.store.record(record, &decision, &owed, forward).await?;
             stand_for(place.as_mut(), record.id);
+            self.ring(record, &owed);
         }
-        self.ring(record, &owed);
         let decided = Decided {
             decision: decision.decision,
             log: decision.log,

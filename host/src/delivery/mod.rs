@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use self::bodies::Bodies;
@@ -45,8 +46,9 @@ struct Lane {
     task: JoinHandle<()>,
 }
 
-/// Runs until told to stop; then attempts that were begun are finished.
-pub async fn run(switch: Arc<Switch>, store: Store, stop: CancellationToken) {
+/// Runs until told to stop; then attempts that were begun are finished, if they end within
+/// `drain`. Those that do not are made again after the next start.
+pub async fn run(switch: Arc<Switch>, store: Store, stop: CancellationToken, drain: Duration) {
     let shared = Arc::new(Shared {
         bodies: Bodies::new(store.clone()),
         switch,
@@ -67,10 +69,19 @@ pub async fn run(switch: Arc<Switch>, store: Store, stop: CancellationToken) {
             () = shared.stop.cancelled() => break,
         }
     }
-    for (_, lane) in lanes {
-        lane.bell.notify_one();
-        if lane.task.await.is_err() {
-            tracing::error!("a delivery lane has panicked");
+    finish(lanes, Instant::now() + drain).await;
+}
+
+async fn finish(lanes: HashMap<Addressee, Lane>, until: Instant) {
+    for (_, mut lane) in lanes {
+        match timeout_at(until, &mut lane.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_panic)) => tracing::error!("a delivery lane has panicked"),
+            // With the task go the attempts that it waits for.
+            Err(_elapsed) => {
+                lane.task.abort();
+                let _ = lane.task.await;
+            }
         }
     }
 }
