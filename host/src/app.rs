@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::config::{CompileLimits, Config, Limits};
 use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
 use crate::egress::{Egress, EgressError};
-use crate::http::{self, Caps, Services};
+use crate::http::{self, Caps, LastUse, Services, TokenText};
 use crate::runtime::{CompileOptions, EngineOptions, Runtime, StartError};
 use crate::store::{OpenError, OpenStore, Store, StoreError, TokenHash};
 use crate::{delivery, notices};
@@ -105,10 +105,12 @@ impl App {
             plugin_body: config.limits.plugin_body_bytes,
             plain_endpoints: config.plain_endpoints,
         };
+        let last_use = LastUse::default();
         let services = Services {
             switch: Arc::clone(&switch),
             runtime,
             store: store.clone(),
+            last_use: last_use.clone(),
             caps,
         };
         let stop = CancellationToken::new();
@@ -135,7 +137,7 @@ impl App {
             at_once,
             stop.clone(),
         ));
-        let housekeeping = tokio::spawn(housekeeping(store));
+        let housekeeping = tokio::spawn(housekeeping(store, last_use));
         Ok(Self {
             address,
             new_token,
@@ -182,34 +184,46 @@ async fn first_token(
     if let Some(token) = admin_token {
         let hash = TokenHash::of(token);
         store
-            .add_token(hash, "environment", organization, now)
+            .add_operator(hash, "environment", None, organization, now)
             .await?;
         return Ok(None);
     }
     if store.has_token().await? {
         return Ok(None);
     }
-    let token = format!("hsk_{}", hex::encode(rand::random::<[u8; 32]>()));
+    let token = TokenText::random();
+    let (hash, prefix) = (TokenHash::of(&token.0), Some(token.prefix()));
     store
-        .add_token(TokenHash::of(&token), "first start", organization, now)
+        .add_operator(hash, "first start", prefix, organization, now)
         .await?;
-    Ok(Some(token))
+    Ok(Some(token.0))
 }
 
-/// What has to be done now and then.
-async fn housekeeping(store: Store) {
+/// What has to be done now and then. What fails is done the next time.
+async fn housekeeping(store: Store, last_use: LastUse) {
     const EVERY: Duration = Duration::from_mins(1);
     loop {
         tokio::time::sleep(EVERY).await;
-        match store.sweep_kv(Timestamp::now()).await {
-            Ok(0) => {}
-            Ok(swept) => tracing::debug!(swept, "expired key-value entries are gone"),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "expired key-value entries stay for now"
-                );
-            }
+        if let Err(error) = tidy(&store, &last_use).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "housekeeping was not finished"
+            );
         }
     }
 }
+
+async fn tidy(store: &Store, last_use: &LastUse) -> Result<(), StoreError> {
+    let used = last_use.take();
+    if !used.is_empty() {
+        store.used_tokens(used).await?;
+    }
+    let now = Timestamp::now();
+    let swept = store.sweep_kv(now).await?;
+    let forgotten = store.forget_creations(now - REMEMBERED).await?;
+    tracing::debug!(swept, forgotten, "expired entries are gone");
+    Ok(())
+}
+
+/// For how long the answer of a creation is known by its idempotency key.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);

@@ -11,7 +11,12 @@ use crate::shape::assert_shape;
 
 impl Server {
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
-        send(self.admin(Method::PATCH, path).json(body)).await
+        send(
+            self.admin(Method::PATCH, path)
+                .header("if-match", "*")
+                .json(body),
+        )
+        .await
     }
 }
 
@@ -74,7 +79,7 @@ async fn a_change_changes_what_it_names_and_null_gives_a_default_back() {
     assert_eq!(changed["standing"]["reason"], "by_hand");
     let same = json!({
         "concurrency": 4, "body": full()["body"], "ordered": true, "enabled": true,
-        "standing": {"state": "enabled"}, "updated_at": created["updated_at"],
+        "standing": {"state": "enabled"}, "updated_at": created["updated_at"], "revision": 1,
     });
     let before = created.with(json!({"signing_secret": null}));
     assert_eq!(changed.with(same), before);

@@ -397,6 +397,7 @@ impl Server {
     pub(crate) async fn patch_endpoint(&self, endpoint: &Value, changes: &Value) -> Value {
         let id = endpoint["id"].as_str().expect("an id");
         let request = self.admin(reqwest::Method::PATCH, &format!("/endpoints/{id}"));
+        let request = request.header("if-match", "*");
         crate::client::send(request.json(changes)).await.expect(200)
     }
 }

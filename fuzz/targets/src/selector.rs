@@ -15,6 +15,7 @@ use hookswitch::domain::grant::Granted;
 use hookswitch::domain::id::{BindingId, PluginId, SourceId};
 use hookswitch::domain::limits::Limits;
 use hookswitch::domain::plugin::{Digest, Handler};
+use hookswitch::domain::revision::Revision;
 use hookswitch::json;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -115,6 +116,7 @@ impl Bound {
             on_failure: OnFailure::default(),
             limits: Limits::default(),
             granted: Granted::default(),
+            revision: Revision::FIRST,
             created_at: created.expect("49 days after the epoch at most"),
         }
     }

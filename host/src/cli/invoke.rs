@@ -36,7 +36,9 @@ use crate::domain::source::Patience;
 use crate::egress::{Egress, EgressOptions, Target};
 use crate::ingest::{Inbound, Reply};
 use crate::runtime::Runtime;
-use crate::store::{Durability, NewBinding, NewSource, OpenStore, Store, TokenHash, Uploaded};
+use crate::store::{
+    By, Creation, Durability, NewBinding, NewSource, OpenStore, Store, TokenHash, Uploaded,
+};
 
 /// Call a plugin once with a payload, and print the reply the platform would get.
 #[derive(Debug, Args)]
@@ -153,7 +155,7 @@ impl Invoke {
         let now = Timestamp::now();
         let organization = OrganizationId::from(Uuid::now_v7());
         store
-            .add_token(TokenHash::of("invoke"), "invoke", organization, now)
+            .add_operator(TokenHash::of("invoke"), "invoke", None, organization, now)
             .await?;
         if crate::ingest::dialect(&self.dialect).is_none() {
             let known: Vec<_> = crate::ingest::DIALECTS.iter().map(|d| d.name()).collect();
@@ -174,7 +176,9 @@ impl Invoke {
             verdicts: crate::domain::decision::Verdicts::default(),
             created_at: now,
         };
-        let source = store.create_source(source).await?;
+        let id = source.id;
+        let creation = Creation::of_host(organization, now);
+        store.create_source(source, creation).await?;
         let inspection = runtime
             .inspect(component.clone(), organization)
             .await
@@ -187,7 +191,7 @@ impl Invoke {
                 plugin,
                 inspection,
                 component,
-                now,
+                By::of_host(organization, now),
             )
             .await?;
         let (Uploaded::New(version) | Uploaded::Known(version)) = uploaded;
@@ -207,8 +211,9 @@ impl Invoke {
             },
             created_at: now,
         };
-        store.create_binding(binding).await?;
-        Ok(source.id)
+        let creation = Creation::of_host(organization, now);
+        store.create_binding(binding, creation).await?;
+        Ok(id)
     }
 }
 

@@ -239,6 +239,7 @@ pub(super) fn ring(shared: &Shared, alert: Option<&Alert>) {
     reason = "the rows of a table have one type"
 )]
 mod tests {
+    use crate::domain::revision::Revision;
     use uuid::Uuid;
 
     use super::*;
@@ -279,6 +280,7 @@ mod tests {
             standing: Standing::Enabled {
                 failing_since: None,
             },
+            revision: Revision::FIRST,
             created_at: at(0),
             updated_at: at(0),
         }

@@ -13,6 +13,7 @@ use super::id::{BindingId, PluginId, SourceId};
 use super::limits::Limits;
 use super::permission::Permission;
 use super::plugin::{Digest, Handlers, Name};
+use super::revision::Revision;
 
 /// What a binding applies to. A field that is absent matches anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +103,7 @@ pub struct Binding {
     pub on_failure: OnFailure,
     pub limits: Limits,
     pub granted: Granted,
+    pub revision: Revision,
     pub created_at: Timestamp,
 }
 
@@ -157,6 +159,7 @@ mod tests {
             on_failure: OnFailure::default(),
             limits: Limits::default(),
             granted: Granted::default(),
+            revision: Revision::FIRST,
             created_at: Timestamp::from_millisecond(n as i64).unwrap(),
         }
     }

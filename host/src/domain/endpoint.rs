@@ -24,6 +24,7 @@ use super::delivery::Schedule;
 use super::grant::http::{AddedHeader, HeaderTemplate, MethodName, Scheme};
 use super::id::{EndpointId, OrganizationId};
 use super::plugin::Name;
+use super::revision::Revision;
 use super::source::Proof;
 
 /// An outbound destination.
@@ -38,6 +39,7 @@ pub struct Endpoint {
     pub proof: Vec<Proof>,
     pub signing: Signing,
     pub standing: Standing,
+    pub revision: Revision,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

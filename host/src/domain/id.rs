@@ -109,6 +109,14 @@ id!(
     /// Work on many deliveries.
     JobId, "job"
 );
+id!(
+    /// What lets somebody use the API.
+    TokenId, "tok"
+);
+id!(
+    /// A line of the audit log.
+    AuditId, "aud"
+);
 
 #[cfg(test)]
 mod tests {

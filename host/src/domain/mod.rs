@@ -9,8 +9,10 @@
 //! operator and a customer set up), [`endpoint`] and [`delivery`] (who is told, and
 //! how often it is tried), [`job`] (what is tried again), [`repeat`] (when two requests
 //! are one), [`limits`] and [`grant`] (what a plugin may use and reach), [`kv`] and
-//! [`log`] (what a plugin keeps and says), [`id`] (how all of it is named).
+//! [`log`] (what a plugin keeps and says), [`organization`] and [`access`] (whose all of
+//! it is, and who may do what), [`revision`] and [`id`] (how it is known and named).
 
+pub mod access;
 pub mod binding;
 pub mod breaker;
 pub mod decision;
@@ -24,9 +26,11 @@ pub mod job;
 pub mod kv;
 pub mod limits;
 pub mod log;
+pub mod organization;
 pub mod permission;
 pub mod plugin;
 pub mod repeat;
+pub mod revision;
 pub mod secret;
 pub mod seed;
 pub mod source;

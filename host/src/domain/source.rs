@@ -10,6 +10,7 @@ use super::decision::Verdicts;
 use super::id::{OrganizationId, SourceId};
 use super::plugin::{Handler, Name};
 use super::repeat::RepeatWindow;
+use super::revision::Revision;
 use super::secret::Secret;
 
 /// How a request shows that the platform sent it. Several secrets may hold at once,
@@ -83,6 +84,7 @@ pub struct Source {
     pub patience: Patience,
     pub repeat_window: RepeatWindow,
     pub verdicts: Verdicts,
+    pub revision: Revision,
     pub created_at: Timestamp,
 }
 

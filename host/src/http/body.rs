@@ -80,15 +80,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !has_media_type(request.headers(), &["application/json"]) {
-            return Err(Problem::new(
-                Code::UnsupportedMediaType,
-                "send JSON with the header content-type: application/json",
-            ));
-        }
-        let body = read(request.into_body(), API_BODY).await?;
-        Ok(Self(json::object(json::text(&body)?)?))
+        let (parts, body) = request.into_parts();
+        Ok(Self(object(&json_bytes(&parts.headers, body).await?)?))
     }
+}
+
+/// Reads the body of an API request that says it is JSON.
+pub(super) async fn json_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    if !has_media_type(headers, &["application/json"]) {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "send JSON with the header content-type: application/json",
+        ));
+    }
+    read(body, API_BODY).await
+}
+
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    Ok(json::object(json::text(body)?)?)
 }
 
 /// A body that may be left out, together with its media type.

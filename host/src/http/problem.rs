@@ -27,6 +27,7 @@ pub(super) enum Code {
     BodyTooLarge,
     UnsupportedMediaType,
     Unauthorized,
+    Forbidden,
     NotFound,
     UnknownSource,
     MethodNotAllowed,
@@ -34,6 +35,11 @@ pub(super) enum Code {
     NameTaken,
     InUse,
     Changed,
+    PreconditionFailed,
+    PreconditionRequired,
+    IdempotencyKeyReused,
+    LastOperator,
+    NothingBefore,
     ConfirmationRequired,
     TooMany,
     NotRetryable,
@@ -74,16 +80,22 @@ impl Code {
             | Self::WrongContractVersion
             | Self::NeedsTooMuch
             | Self::InvalidTools
-            | Self::CompileLimit => StatusCode::UNPROCESSABLE_ENTITY,
+            | Self::CompileLimit
+            | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::NotFound | Self::UnknownSource => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::NameTaken
             | Self::InUse
             | Self::Changed
+            | Self::LastOperator
+            | Self::NothingBefore
             | Self::ConfirmationRequired
             | Self::TooMany
             | Self::NotRetryable => StatusCode::CONFLICT,
@@ -103,6 +115,7 @@ impl Code {
             Self::BodyTooLarge => "The body is too large",
             Self::UnsupportedMediaType => "The body has the wrong media type",
             Self::Unauthorized => "Not authorized",
+            Self::Forbidden => "The token does not allow this",
             Self::NotFound => "Not found",
             Self::UnknownSource => "There is no such hook",
             Self::MethodNotAllowed => "The method is not allowed",
@@ -110,6 +123,11 @@ impl Code {
             Self::NameTaken => "The name is taken",
             Self::InUse => "Still in use",
             Self::Changed => "Changed meanwhile",
+            Self::PreconditionFailed => "Changed since it was read",
+            Self::PreconditionRequired => "Which state is changed is not said",
+            Self::IdempotencyKeyReused => "The idempotency key belongs to another request",
+            Self::LastOperator => "The last token of an operator",
+            Self::NothingBefore => "Nothing to go back to",
             Self::ConfirmationRequired => "A version that wants more needs to be confirmed",
             Self::TooMany => "There are as many as there can be",
             Self::NotRetryable => "Not to be sent again",
@@ -239,6 +257,11 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
             StoreError::Changed { .. } => Self::new(Code::Changed, detail),
             StoreError::TooMany { .. } => Self::new(Code::TooMany, detail),
+            StoreError::KeyReused => {
+                Self::of_field(Code::IdempotencyKeyReused, "idempotency-key", detail)
+            }
+            StoreError::LastOperator => Self::new(Code::LastOperator, detail),
+            StoreError::NothingBefore { .. } => Self::new(Code::NothingBefore, detail),
             StoreError::InUse { .. } => Self::new(Code::InUse, detail),
             StoreError::NotRetryable { .. } => Self::new(Code::NotRetryable, detail),
             StoreError::NameTaken { .. } => Self::of_field(Code::NameTaken, "name", detail),

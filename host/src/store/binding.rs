@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::row;
-use super::{Durability, Store, StoreError};
+use super::setup::{Action, By, Created, Creation};
+use super::{Store, StoreError};
 use crate::domain::binding::{Binding, PluginVersion, Selector, Settings};
 use crate::domain::decision::OnFailure;
 use crate::domain::event::Kind;
@@ -33,6 +35,14 @@ pub struct NewBinding {
     pub created_at: Timestamp,
 }
 
+/// That a binding runs another version from now on.
+#[derive(Debug, Clone, Copy)]
+pub struct VersionChange {
+    pub binding: BindingId,
+    pub from: u32,
+    pub to: u32,
+}
+
 #[derive(FromRow)]
 struct BindingRow {
     id: Uuid,
@@ -50,6 +60,7 @@ struct BindingRow {
     on_failure: String,
     limits: String,
     granted: String,
+    revision: u32,
     created_at: i64,
 }
 
@@ -88,6 +99,7 @@ impl BindingRow {
             on_failure: row::parsed(&self.on_failure, "binding.on_failure")?,
             limits: row::parsed(&self.limits, "binding.limits")?,
             granted: row::parsed(&self.granted, "binding.granted")?,
+            revision: self.revision.into(),
             created_at: row::timestamp(self.created_at, "binding.created_at")?,
         })
     }
@@ -96,11 +108,34 @@ impl BindingRow {
 const BINDINGS: &str = "SELECT binding.id, binding.plugin_id, plugin.name AS plugin, \
     binding.version, plugin_version.digest, plugin_version.exports, plugin_version.imports, \
     binding.source_id, binding.agent, binding.kind, binding.tool, binding.config, binding.on_failure, \
-    binding.limits, binding.granted, binding.created_at FROM binding \
+    binding.limits, binding.granted, binding.revision, binding.created_at FROM binding \
     JOIN plugin ON plugin.id = binding.plugin_id \
     JOIN plugin_version ON plugin_version.plugin_id = binding.plugin_id \
     AND plugin_version.number = binding.version \
     WHERE binding.organization_id = ?1";
+
+const WHAT: &str = "binding";
+
+const INSERT: &str = "INSERT INTO binding (id, organization_id, source_id, agent, kind, tool, \
+    config, on_failure, limits, granted, plugin_id, version, created_at) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+
+const UPDATE: &str = "UPDATE binding SET source_id = ?3, agent = ?4, kind = ?5, tool = ?6, \
+    config = ?7, on_failure = ?8, limits = ?9, granted = ?10, revision = revision + 1 \
+    WHERE id = ?1 AND organization_id = ?2 AND revision = ?11";
+
+const REMEMBER: &str = "INSERT INTO activation (binding_id, number, version, ended_at) \
+    SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM activation WHERE binding_id = ?1";
+
+const TAKE_LAST: &str = "DELETE FROM activation WHERE binding_id = ?1 AND number = \
+    (SELECT max(number) FROM activation WHERE binding_id = ?1) RETURNING version";
+
+fn changed_meanwhile(id: BindingId) -> StoreError {
+    StoreError::Changed {
+        what: "the binding",
+        id: id.to_string(),
+    }
+}
 
 fn missing(id: BindingId) -> StoreError {
     StoreError::NotFound {
@@ -110,41 +145,77 @@ fn missing(id: BindingId) -> StoreError {
 }
 
 impl Store {
-    pub async fn create_binding(&self, new: NewBinding) -> Result<Binding, StoreError> {
-        let (organization, id) = (new.organization, new.id);
-        let config = row::written(&new.config)?;
-        let on_failure = row::written(&new.on_failure)?;
-        let limits = row::written(&new.limits)?;
-        let granted = row::written(&new.granted)?;
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    sqlx::query(
-                        "INSERT INTO binding (id, organization_id, plugin_id, version, source_id, \
-                         agent, kind, tool, config, on_failure, limits, granted, created_at) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-                    )
+    pub async fn create_binding(
+        &self,
+        new: NewBinding,
+        creation: Creation<Binding>,
+    ) -> Result<Created<Binding>, StoreError> {
+        let columns = Columns::of(&new.config, &new.on_failure, &new.limits, &new.granted)?;
+        self.create(WHAT, creation, move |connection| {
+            Box::pin(async move {
+                sqlx::query(INSERT)
                     .bind(new.id.uuid())
                     .bind(new.organization.uuid())
-                    .bind(new.plugin.uuid())
-                    .bind(new.version)
                     .bind(new.selector.source.map(SourceId::uuid))
                     .bind(&new.selector.agent)
                     .bind(new.selector.kind.as_ref().map(Kind::as_str))
                     .bind(&new.selector.tool)
-                    .bind(config)
-                    .bind(on_failure)
-                    .bind(limits)
-                    .bind(granted)
+                    .bind(columns.config)
+                    .bind(columns.on_failure)
+                    .bind(columns.limits)
+                    .bind(columns.granted)
+                    .bind(new.plugin.uuid())
+                    .bind(new.version)
                     .bind(new.created_at.as_millisecond())
-                    .execute(connection)
+                    .execute(&mut *connection)
                     .await?;
-                    Ok(())
-                })
+                let binding = binding_of(connection, new.organization, new.id).await?;
+                Ok((binding, new.id.to_string()))
             })
-            .await?;
-        self.setup_changed();
-        self.binding(organization, id).await
+        })
+        .await
+    }
+
+    /// Writes a changed binding, if nobody changed it since it was read. Which version
+    /// it runs is not changed here.
+    pub async fn update_binding(
+        &self,
+        organization: OrganizationId,
+        after: Binding,
+        by: By<Binding>,
+    ) -> Result<Binding, StoreError> {
+        let columns = Columns::of(
+            &after.config,
+            &after.on_failure,
+            &after.limits,
+            &after.granted,
+        )?;
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = binding_of(connection, organization, after.id).await?;
+                let changed = sqlx::query(UPDATE)
+                    .bind(after.id.uuid())
+                    .bind(organization.uuid())
+                    .bind(after.selector.source.map(SourceId::uuid))
+                    .bind(&after.selector.agent)
+                    .bind(after.selector.kind.as_ref().map(Kind::as_str))
+                    .bind(&after.selector.tool)
+                    .bind(columns.config)
+                    .bind(columns.on_failure)
+                    .bind(columns.limits)
+                    .bind(columns.granted)
+                    .bind(after.revision.get())
+                    .execute(&mut *connection)
+                    .await?;
+                if changed.rows_affected() == 0 {
+                    return Err(changed_meanwhile(after.id));
+                }
+                let after = binding_of(connection, organization, after.id).await?;
+                let line = by.updated(Action::Update, WHAT, after.id, &before, &after);
+                Ok((after, Some(line)))
+            })
+        })
+        .await
     }
 
     pub async fn binding(
@@ -152,13 +223,7 @@ impl Store {
         organization: OrganizationId,
         id: BindingId,
     ) -> Result<Binding, StoreError> {
-        let statement = format!("{BINDINGS} AND binding.id = ?2");
-        let row: Option<BindingRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
-            .bind(organization.uuid())
-            .bind(id.uuid())
-            .fetch_optional(&self.readers)
-            .await?;
-        row.ok_or_else(|| missing(id))?.read()
+        binding_of(&mut *self.readers.acquire().await?, organization, id).await
     }
 
     pub async fn bindings(
@@ -211,65 +276,144 @@ impl Store {
         rows.into_iter().map(BindingRow::read).collect()
     }
 
-    /// Has a binding run another version of its plugin, if it still runs the one
-    /// that the decision to do so was made about.
+    /// Has bindings run other versions of their plugins, all of them or none: each only if
+    /// it still runs the one that the decision to do so was made about. Calls in flight
+    /// end with the version they began with.
     pub async fn activate(
         &self,
         organization: OrganizationId,
-        id: BindingId,
-        from: u32,
-        to: u32,
-    ) -> Result<Binding, StoreError> {
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    let changed = sqlx::query(
-                        "UPDATE binding SET version = ?4 \
-                         WHERE id = ?1 AND organization_id = ?2 AND version = ?3",
-                    )
-                    .bind(id.uuid())
-                    .bind(organization.uuid())
-                    .bind(from)
-                    .bind(to)
-                    .execute(connection)
-                    .await?;
-                    if changed.rows_affected() == 0 {
-                        return Err(StoreError::Changed {
-                            what: "the binding",
-                            id: id.to_string(),
-                        });
+        changes: Vec<VersionChange>,
+        by: By<Binding>,
+    ) -> Result<Vec<Binding>, StoreError> {
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let mut activated = Vec::with_capacity(changes.len());
+                for change in changes {
+                    let before = binding_of(connection, organization, change.binding).await?;
+                    if before.plugin.version != change.from {
+                        return Err(changed_meanwhile(change.binding));
                     }
-                    Ok(())
-                })
+                    sqlx::query(REMEMBER)
+                        .bind(change.binding.uuid())
+                        .bind(change.from)
+                        .bind(by.author.at.as_millisecond())
+                        .execute(&mut *connection)
+                        .await?;
+                    let after = run(connection, organization, change.binding, change.to).await?;
+                    by.updated(Action::Activate, WHAT, after.id, &before, &after)
+                        .write(connection, by.author)
+                        .await?;
+                    activated.push(after);
+                }
+                Ok((activated, None))
             })
-            .await?;
-        self.setup_changed();
-        self.binding(organization, id).await
+        })
+        .await
+    }
+
+    /// Has bindings run the versions they ran before, all of them or none. Those that
+    /// have run no other are left as they are; it is an error if all are such.
+    pub async fn roll_back(
+        &self,
+        organization: OrganizationId,
+        bindings: Vec<BindingId>,
+        by: By<Binding>,
+    ) -> Result<Vec<Binding>, StoreError> {
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let mut rolled_back = Vec::new();
+                for &id in &bindings {
+                    let before = binding_of(connection, organization, id).await?;
+                    let last: Option<(u32,)> = sqlx::query_as(TAKE_LAST)
+                        .bind(id.uuid())
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                    let Some((version,)) = last else { continue };
+                    let after = run(connection, organization, id, version).await?;
+                    by.updated(Action::Rollback, WHAT, id, &before, &after)
+                        .write(connection, by.author)
+                        .await?;
+                    rolled_back.push(after);
+                }
+                match (bindings.first(), rolled_back.is_empty()) {
+                    (Some(first), true) => Err(StoreError::NothingBefore {
+                        id: first.to_string(),
+                    }),
+                    _ => Ok((rolled_back, None)),
+                }
+            })
+        })
+        .await
     }
 
     pub async fn delete_binding(
         &self,
         organization: OrganizationId,
         id: BindingId,
+        by: By<Binding>,
     ) -> Result<(), StoreError> {
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    let deleted =
-                        sqlx::query("DELETE FROM binding WHERE id = ?1 AND organization_id = ?2")
-                            .bind(id.uuid())
-                            .bind(organization.uuid())
-                            .execute(connection)
-                            .await?;
-                    if deleted.rows_affected() == 0 {
-                        Err(missing(id))
-                    } else {
-                        Ok(())
-                    }
-                })
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = binding_of(connection, organization, id).await?;
+                sqlx::query("DELETE FROM binding WHERE id = ?1")
+                    .bind(id.uuid())
+                    .execute(connection)
+                    .await?;
+                Ok(((), Some(by.deleted(WHAT, id, &before))))
             })
-            .await?;
-        self.setup_changed();
-        Ok(())
+        })
+        .await
     }
+}
+
+/// Settings as they are stored.
+struct Columns {
+    config: String,
+    on_failure: String,
+    limits: String,
+    granted: String,
+}
+
+impl Columns {
+    fn of(
+        config: &Settings,
+        on_failure: &OnFailure,
+        limits: &Limits,
+        granted: &Granted,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            config: row::written(config)?,
+            on_failure: row::written(on_failure)?,
+            limits: row::written(limits)?,
+            granted: row::written(granted)?,
+        })
+    }
+}
+
+async fn binding_of(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    id: BindingId,
+) -> Result<Binding, StoreError> {
+    let statement = format!("{BINDINGS} AND binding.id = ?2");
+    let row: Option<BindingRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        .bind(organization.uuid())
+        .bind(id.uuid())
+        .fetch_optional(connection)
+        .await?;
+    row.ok_or_else(|| missing(id))?.read()
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    id: BindingId,
+    version: u32,
+) -> Result<Binding, StoreError> {
+    sqlx::query("UPDATE binding SET version = ?2, revision = revision + 1 WHERE id = ?1")
+        .bind(id.uuid())
+        .bind(version)
+        .execute(&mut *connection)
+        .await?;
+    binding_of(connection, organization, id).await
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::row;
+use super::setup::{Action, Author, Line};
 use super::{Durability, Store, StoreError};
 use crate::domain::delivery::State;
 use crate::domain::event::Kind;
@@ -535,6 +536,7 @@ impl Store {
         id: DeliveryId,
         again: bool,
         due: Timestamp,
+        author: Author,
     ) -> Result<(), StoreError> {
         self.writer
             .change(Durability::PowerLoss, move |connection| {
@@ -549,9 +551,16 @@ impl Store {
                         .bind(organization.uuid())
                         .bind(id.uuid())
                         .bind(due.as_millisecond())
-                        .execute(connection)
+                        .execute(&mut *connection)
                         .await?;
-                    Ok(())
+                    let line = Line {
+                        action: Action::Retry,
+                        what: "delivery",
+                        subject: id.to_string(),
+                        before: None,
+                        after: None,
+                    };
+                    line.write(connection, author).await
                 })
             })
             .await

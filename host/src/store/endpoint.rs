@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use super::journal::{Entry, EventRecord, OwedDelivery};
 use super::page::{Page, PageRequest};
+use super::setup::{Action, By, Created, Creation};
 use super::{Durability, Store, StoreError, proof, row};
 use crate::domain::endpoint::{Disabled, Endpoint, Settings, Signing, SigningSecret, Standing};
 use crate::domain::id::{EndpointId, OrganizationId};
 use crate::domain::plugin::Name;
+use crate::domain::revision::Revision;
 use crate::domain::source::Proof;
 
 /// An endpoint that is to be.
@@ -79,6 +81,7 @@ struct EndpointRow {
     disabled_why: Option<String>,
     disabled_at: Option<i64>,
     failing_since: Option<i64>,
+    revision: u32,
     created_at: i64,
     updated_at: i64,
 }
@@ -96,6 +99,7 @@ impl EndpointRow {
             disabled_why: disabled.map(|(why, _)| why.as_str().to_owned()),
             disabled_at: disabled.map(|(_, since)| since),
             failing_since,
+            revision: endpoint.revision.get(),
             created_at: endpoint.created_at.as_millisecond(),
             updated_at: endpoint.updated_at.as_millisecond(),
         })
@@ -112,6 +116,7 @@ impl EndpointRow {
             proof: proof::read(&self.proof, "endpoint.proof")?,
             signing: signing.try_into()?,
             standing: self.standing()?,
+            revision: self.revision.into(),
             created_at: row::timestamp(self.created_at, "endpoint.created_at")?,
             updated_at: row::timestamp(self.updated_at, "endpoint.updated_at")?,
         })
@@ -151,13 +156,16 @@ fn missing(id: EndpointId) -> StoreError {
     }
 }
 
+const WHAT: &str = "endpoint";
+
 const INSERT: &str = "INSERT INTO endpoint (id, organization_id, name, settings, proof, signing, \
     disabled_why, disabled_at, failing_since, created_at, updated_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// Only if nobody changed it since it was read.
 const UPDATE: &str = "UPDATE endpoint SET name = ?3, settings = ?4, proof = ?5, signing = ?6, \
-    disabled_why = ?7, disabled_at = ?8, failing_since = ?9, updated_at = ?11 \
+    disabled_why = ?7, disabled_at = ?8, failing_since = ?9, updated_at = ?11, \
+    revision = revision + 1 \
     WHERE id = ?1 AND organization_id = ?2 AND updated_at = ?12";
 
 const SET_STANDING: &str = "UPDATE endpoint SET disabled_why = ?2, disabled_at = ?3, \
@@ -172,7 +180,11 @@ impl Store {
     /// Most endpoints of an organization.
     pub const MAX_ENDPOINTS: i64 = 10_000;
 
-    pub async fn create_endpoint(&self, new: NewEndpoint) -> Result<Endpoint, StoreError> {
+    pub async fn create_endpoint(
+        &self,
+        new: NewEndpoint,
+        creation: Creation<Endpoint>,
+    ) -> Result<Created<Endpoint>, StoreError> {
         let standing = if new.enabled {
             Standing::Enabled {
                 failing_since: None,
@@ -191,48 +203,49 @@ impl Store {
             proof: new.proof,
             signing: new.signing,
             standing,
+            revision: Revision::FIRST,
             created_at: new.created_at,
             updated_at: new.created_at,
         };
         let row = EndpointRow::new(&endpoint)?;
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    check_count(connection, row.organization_id).await?;
-                    write(connection, INSERT, &row, None).await?;
-                    Ok(())
-                })
+        self.create(WHAT, creation, move |connection| {
+            Box::pin(async move {
+                check_count(connection, row.organization_id).await?;
+                write(connection, INSERT, &row, None).await?;
+                let subject = endpoint.id.to_string();
+                Ok((endpoint, subject))
             })
-            .await?;
-        self.setup_changed();
-        self.endpoint(endpoint.organization, endpoint.id).await
+        })
+        .await
     }
 
     /// Writes a changed endpoint. `read_at` is the `updated_at` it was read with; if
     /// somebody was faster, that one's change stands and this one is refused.
     pub async fn update_endpoint(
         &self,
-        endpoint: Endpoint,
+        after: Endpoint,
         read_at: Timestamp,
+        action: Action,
+        by: By<Endpoint>,
     ) -> Result<Endpoint, StoreError> {
-        let row = EndpointRow::new(&endpoint)?;
+        let row = EndpointRow::new(&after)?;
         let read_at = read_at.as_millisecond();
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    let written = write(connection, UPDATE, &row, Some(read_at)).await?;
-                    if written == 0 {
-                        return Err(StoreError::Changed {
-                            what: "the endpoint",
-                            id: EndpointId::from(row.id).to_string(),
-                        });
-                    }
-                    Ok(())
-                })
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = endpoint_of(connection, after.organization, after.id).await?;
+                let written = write(connection, UPDATE, &row, Some(read_at)).await?;
+                if written == 0 {
+                    return Err(StoreError::Changed {
+                        what: "the endpoint",
+                        id: after.id.to_string(),
+                    });
+                }
+                let after = endpoint_of(connection, after.organization, after.id).await?;
+                let line = by.updated(action, WHAT, after.id, &before, &after);
+                Ok((after, Some(line)))
             })
-            .await?;
-        self.setup_changed();
-        self.endpoint(endpoint.organization, endpoint.id).await
+        })
+        .await
     }
 
     pub async fn endpoint(
@@ -290,31 +303,24 @@ impl Store {
         &self,
         organization: OrganizationId,
         id: EndpointId,
-        now: Timestamp,
+        by: By<Endpoint>,
     ) -> Result<(), StoreError> {
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    let deleted =
-                        sqlx::query("DELETE FROM endpoint WHERE id = ?1 AND organization_id = ?2")
-                            .bind(id.uuid())
-                            .bind(organization.uuid())
-                            .execute(&mut *connection)
-                            .await?;
-                    if deleted.rows_affected() == 0 {
-                        return Err(missing(id));
-                    }
-                    sqlx::query(CANCEL)
-                        .bind(id.uuid())
-                        .bind(now.as_millisecond())
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = endpoint_of(connection, organization, id).await?;
+                sqlx::query("DELETE FROM endpoint WHERE id = ?1")
+                    .bind(id.uuid())
+                    .execute(&mut *connection)
+                    .await?;
+                sqlx::query(CANCEL)
+                    .bind(id.uuid())
+                    .bind(by.author.at.as_millisecond())
+                    .execute(connection)
+                    .await?;
+                Ok(((), Some(by.deleted(WHAT, id, &before))))
             })
-            .await?;
-        self.setup_changed();
-        Ok(())
+        })
+        .await
     }
 
     /// Takes note of how an enabled endpoint stands, together with the event that
@@ -355,6 +361,20 @@ impl Store {
         }
         Ok(changed)
     }
+}
+
+async fn endpoint_of(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    id: EndpointId,
+) -> Result<Endpoint, StoreError> {
+    let row: Option<EndpointRow> =
+        sqlx::query_as("SELECT * FROM endpoint WHERE id = ?1 AND organization_id = ?2")
+            .bind(id.uuid())
+            .bind(organization.uuid())
+            .fetch_optional(connection)
+            .await?;
+    row.ok_or_else(|| missing(id))?.read()
 }
 
 async fn check_count(

@@ -51,6 +51,12 @@ pub enum StoreError {
     },
     #[error("there are {most} {what} already, which is the most there can be")]
     TooMany { what: &'static str, most: i64 },
+    #[error("this idempotency key was used for another request: send each request with its own")]
+    KeyReused,
+    #[error("this is the last token of an operator: make another one first")]
+    LastOperator,
+    #[error("binding {id} has run no version before this one")]
+    NothingBefore { id: String },
     #[error("delivery {id} {why}")]
     NotRetryable { id: String, why: &'static str },
     #[error("there is no {what} {id}")]

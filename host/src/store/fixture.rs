@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::delivery::{Claim, Claimed};
 use super::journal::{AttemptRecord, DecisionRecord, EventRecord, Next, OwedDelivery, Settlement};
-use super::{Durability, NewEndpoint, OpenStore, Store, TokenHash};
+use super::{Creation, Durability, NewEndpoint, OpenStore, Store, TokenHash};
 use crate::domain::decision::{Answer, Decision, EventAnswer, Outcome, Why};
 use crate::domain::delivery::State;
 use crate::domain::endpoint::{Signing, SigningSecret};
@@ -40,7 +40,7 @@ impl Fixture {
         let token = TokenHash::of("token");
         let added = fixture
             .store()
-            .add_token(token, "test", organization, begin);
+            .add_operator(token, "test", None, organization, begin);
         added.await.unwrap();
         fixture.endpoint = fixture.another_endpoint("crm").await;
         fixture
@@ -64,7 +64,10 @@ impl Fixture {
             enabled: true,
             created_at: Timestamp::now(),
         };
-        self.store().create_endpoint(new).await.unwrap().id
+        let id = new.id;
+        let creation = Creation::of_host(self.organization, new.created_at);
+        self.store().create_endpoint(new, creation).await.unwrap();
+        id
     }
 
     pub(super) fn event(&self, call: &str) -> EventRecord {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::delivery::first_id;
 use super::page::{Page, PageRequest};
 use super::row;
+use super::setup::{Created, Creation};
 use super::{Durability, Store, StoreError};
 use crate::domain::delivery::State;
 use crate::domain::event::Kind;
@@ -237,26 +238,29 @@ impl Store {
     pub const JOB_BATCH: u16 = 500;
 
     /// Stores a job. When this returns it will be done, whatever happens.
-    pub async fn create_job(&self, new: NewJob) -> Result<Job, StoreError> {
+    pub async fn create_job(
+        &self,
+        new: NewJob,
+        creation: Creation<Job>,
+    ) -> Result<Created<Job>, StoreError> {
         let total = self.count_to_do(&new).await?;
         let task = row::written(&new.task)?;
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    check_running(connection, new.organization).await?;
-                    sqlx::query(INSERT)
-                        .bind(new.organization.uuid())
-                        .bind(new.id.uuid())
-                        .bind(task)
-                        .bind(total)
-                        .bind(new.created_at.as_millisecond())
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
+        self.create("job", creation, move |connection| {
+            Box::pin(async move {
+                check_running(connection, new.organization).await?;
+                sqlx::query(INSERT)
+                    .bind(new.organization.uuid())
+                    .bind(new.id.uuid())
+                    .bind(task)
+                    .bind(total)
+                    .bind(new.created_at.as_millisecond())
+                    .execute(&mut *connection)
+                    .await?;
+                let job = job_of(connection, new.organization, new.id).await?;
+                Ok((job, new.id.to_string()))
             })
-            .await?;
-        self.job(new.organization, new.id).await
+        })
+        .await
     }
 
     async fn count_to_do(&self, new: &NewJob) -> Result<i64, StoreError> {
@@ -278,17 +282,7 @@ impl Store {
     }
 
     pub async fn job(&self, organization: OrganizationId, id: JobId) -> Result<Job, StoreError> {
-        let row: Option<JobRow> =
-            sqlx::query_as("SELECT * FROM job WHERE organization_id = ?1 AND id = ?2")
-                .bind(organization.uuid())
-                .bind(id.uuid())
-                .fetch_optional(&self.readers)
-                .await?;
-        let row = row.ok_or_else(|| StoreError::NotFound {
-            what: "job",
-            id: id.to_string(),
-        })?;
-        row.read()
+        job_of(&mut *self.readers.acquire().await?, organization, id).await
     }
 
     pub async fn jobs(
@@ -396,6 +390,24 @@ impl PassedRow {
             owed: self.owed,
         })
     }
+}
+
+async fn job_of(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    id: JobId,
+) -> Result<Job, StoreError> {
+    let row: Option<JobRow> =
+        sqlx::query_as("SELECT * FROM job WHERE organization_id = ?1 AND id = ?2")
+            .bind(organization.uuid())
+            .bind(id.uuid())
+            .fetch_optional(connection)
+            .await?;
+    let row = row.ok_or_else(|| StoreError::NotFound {
+        what: "job",
+        id: id.to_string(),
+    })?;
+    row.read()
 }
 
 async fn check_running(

@@ -5,13 +5,15 @@
 //! acknowledges after the commit, or after the disk has it where that was asked
 //! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries),
 //! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
-//! what is read back; `source`, `plugin`, `binding`, `endpoint`, `secret` and `token`
-//! are what operators and customers set up; [`delivery`] is the queue of what is owed
+//! what is read back; `source`, `plugin`, `binding`, `endpoint`, `secret`, `token` and
+//! `organization` are what operators and customers set up, in the frame of `setup`, which
+//! writes the lines that `audit` reads; [`delivery`] is the queue of what is owed
 //! to endpoints, [`job`] work on many deliveries at once.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
 
+mod audit;
 mod binding;
 mod component;
 pub mod delivery;
@@ -25,6 +27,7 @@ pub mod job;
 pub mod journal;
 mod kv;
 pub mod notice;
+mod organization;
 mod page;
 #[cfg(test)]
 mod plan;
@@ -33,6 +36,7 @@ mod proof;
 pub mod repeat;
 mod row;
 mod secret;
+mod setup;
 mod source;
 mod token;
 mod writer;
@@ -49,14 +53,17 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
-pub use self::binding::NewBinding;
+pub use self::audit::{AuditFilter, AuditLine};
+pub use self::binding::{NewBinding, VersionChange};
 pub use self::endpoint::{Alert, NewEndpoint};
 pub use self::error::{OpenError, StoreError};
+pub use self::organization::NewOrganization;
 pub use self::page::{Page, PageRequest};
 pub use self::plugin::Uploaded;
 pub use self::secret::SecretEntry;
+pub use self::setup::{Action, Author, By, Created, Creation, Idempotency, Show};
 pub use self::source::NewSource;
-pub use self::token::TokenHash;
+pub use self::token::{NewToken, TokenHash};
 use self::writer::Writer;
 
 /// What an acknowledgement promises.
@@ -144,13 +151,13 @@ impl Store {
         Ok(())
     }
 
-    /// Changes whenever sources, bindings or secrets do. Whoever keeps a copy of them reads
+    /// Changes whenever anything that people set up does. Whoever keeps a copy of them reads
     /// this first, and the copy is good for as long as it stays the same.
     pub fn setup_generation(&self) -> u64 {
         self.setup.load(Ordering::Acquire)
     }
 
-    /// To be called after the commit of every change of a source, binding or secret.
+    /// To be called after the commit of every change of what people set up.
     fn setup_changed(&self) {
         self.setup.fetch_add(1, Ordering::AcqRel);
     }

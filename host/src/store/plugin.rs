@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection as _, FromRow};
 use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
 use super::row;
-use super::{Durability, Store, StoreError};
+use super::setup::{Action, By, Line};
+use super::{Store, StoreError};
 use crate::domain::id::{OrganizationId, PluginId};
 use crate::domain::inspection::Inspection;
 use crate::domain::plugin::{Name, Plugin, Version};
@@ -97,25 +98,28 @@ impl Store {
         new_plugin: PluginId,
         inspection: Inspection,
         bytes: Bytes,
-        now: Timestamp,
+        by: By<Version>,
     ) -> Result<Uploaded, StoreError> {
-        self.writer
-            .large_change(Durability::PowerLoss, bytes.len(), move |connection| {
-                Box::pin(async move {
-                    let mut savepoint = connection.begin().await?;
-                    let id =
-                        plugin_id(&mut savepoint, organization, &plugin, new_plugin, now).await?;
-                    let known = version_with(&mut savepoint, id, &inspection).await?;
-                    if let Some(known) = known {
-                        savepoint.commit().await?;
-                        return Ok(Uploaded::Known(known.read(&plugin)?));
-                    }
-                    let row = insert_version(&mut savepoint, id, &inspection, &bytes, now).await?;
-                    savepoint.commit().await?;
-                    Ok(Uploaded::New(row.read(&plugin)?))
-                })
+        let now = by.author.at;
+        self.set_up(by.author, bytes.len(), move |connection| {
+            Box::pin(async move {
+                let id = plugin_id(connection, organization, &plugin, new_plugin, now).await?;
+                if let Some(known) = version_with(connection, id, &inspection).await? {
+                    return Ok((Uploaded::Known(known.read(&plugin)?), None));
+                }
+                let row = insert_version(connection, id, &inspection, &bytes, now).await?;
+                let version = row.read(&plugin)?;
+                let line = Line {
+                    action: Action::Upload,
+                    what: "plugin",
+                    subject: plugin.to_string(),
+                    before: None,
+                    after: Some((by.show)(&version)),
+                };
+                Ok((Uploaded::New(version), Some(line)))
             })
-            .await
+        })
+        .await
     }
 
     pub async fn plugin(

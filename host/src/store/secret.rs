@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::row;
-use super::{Durability, Store, StoreError};
+use super::setup::{Action, By, Line};
+use super::{Store, StoreError};
 use crate::domain::id::{BindingId, OrganizationId};
 use crate::domain::plugin::Name;
 use crate::domain::secret::Secret;
@@ -42,7 +43,7 @@ fn name(text: &str) -> Result<Name, StoreError> {
 
 impl Store {
     /// Most secrets of an organization.
-    pub const MAX_SECRETS: u32 = 1_000;
+    pub const MAX_SECRETS: i64 = 1_000;
 
     /// Sets a secret; requests from now on are sent with the new value.
     pub async fn put_secret(
@@ -50,28 +51,37 @@ impl Store {
         organization: OrganizationId,
         name: Name,
         value: Secret,
-        now: Timestamp,
+        by: By<SecretEntry>,
     ) -> Result<(), StoreError> {
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    sqlx::query(
-                        "INSERT INTO secret (organization_id, name, value, updated_at) \
-                         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (organization_id, name) \
-                         DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-                    )
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = secret_of(connection, organization, &name).await?;
+                if before.is_none() {
+                    check_count(connection, organization).await?;
+                }
+                sqlx::query(PUT)
                     .bind(organization.uuid())
                     .bind(name.as_str())
                     .bind(value.expose())
-                    .bind(now.as_millisecond())
-                    .execute(connection)
+                    .bind(by.author.at.as_millisecond())
+                    .execute(&mut *connection)
                     .await?;
-                    Ok(())
-                })
+                let after = secret_of(connection, organization, &name).await?;
+                let line = Line {
+                    action: if before.is_some() {
+                        Action::Update
+                    } else {
+                        Action::Create
+                    },
+                    what: WHAT,
+                    subject: name.to_string(),
+                    before: before.as_ref().map(by.show),
+                    after: after.as_ref().map(by.show),
+                };
+                Ok(((), Some(line)))
             })
-            .await?;
-        self.setup_changed();
-        Ok(())
+        })
+        .await
     }
 
     /// All names, in their order.
@@ -112,36 +122,70 @@ impl Store {
         &self,
         organization: OrganizationId,
         name: Name,
+        by: By<SecretEntry>,
     ) -> Result<(), StoreError> {
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    if let Some(binding) = user(connection, organization, &name).await? {
-                        return Err(StoreError::InUse {
-                            what: "the secret",
-                            id: name.to_string(),
-                            by: binding.to_string(),
-                        });
-                    }
-                    let deleted =
-                        sqlx::query("DELETE FROM secret WHERE organization_id = ?1 AND name = ?2")
-                            .bind(organization.uuid())
-                            .bind(name.as_str())
-                            .execute(connection)
-                            .await?;
-                    if deleted.rows_affected() == 0 {
-                        return Err(StoreError::NotFound {
-                            what: "secret",
-                            id: name.to_string(),
-                        });
-                    }
-                    Ok(())
-                })
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = secret_of(connection, organization, &name).await?;
+                let before = before.ok_or_else(|| StoreError::NotFound {
+                    what: WHAT,
+                    id: name.to_string(),
+                })?;
+                if let Some(binding) = user(connection, organization, &name).await? {
+                    return Err(StoreError::InUse {
+                        what: "the secret",
+                        id: name.to_string(),
+                        by: binding.to_string(),
+                    });
+                }
+                sqlx::query("DELETE FROM secret WHERE organization_id = ?1 AND name = ?2")
+                    .bind(organization.uuid())
+                    .bind(name.as_str())
+                    .execute(connection)
+                    .await?;
+                Ok(((), Some(by.deleted(WHAT, &name, &before))))
             })
-            .await?;
-        self.setup_changed();
-        Ok(())
+        })
+        .await
     }
+}
+
+const WHAT: &str = "secret";
+
+const PUT: &str = "INSERT INTO secret (organization_id, name, value, updated_at) \
+    VALUES (?1, ?2, ?3, ?4) ON CONFLICT (organization_id, name) \
+    DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at";
+
+async fn secret_of(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    name: &Name,
+) -> Result<Option<SecretEntry>, StoreError> {
+    let row: Option<SecretRow> = sqlx::query_as(
+        "SELECT name, updated_at FROM secret WHERE organization_id = ?1 AND name = ?2",
+    )
+    .bind(organization.uuid())
+    .bind(name.as_str())
+    .fetch_optional(connection)
+    .await?;
+    row.map(SecretRow::read).transpose()
+}
+
+async fn check_count(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+) -> Result<(), StoreError> {
+    let (count,): (i64,) = sqlx::query_as("SELECT count(*) FROM secret WHERE organization_id = ?1")
+        .bind(organization.uuid())
+        .fetch_one(connection)
+        .await?;
+    if count < Store::MAX_SECRETS {
+        return Ok(());
+    }
+    Err(StoreError::TooMany {
+        what: "secrets",
+        most: Store::MAX_SECRETS,
+    })
 }
 
 /// A binding with a header that uses the secret. Names hold no character that JSON

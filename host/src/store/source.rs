@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use sqlx::FromRow;
+use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
-use super::{Durability, Store, StoreError};
+use super::setup::{Action, By, Created, Creation};
+use super::{Store, StoreError};
 use super::{proof, row};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::{OrganizationId, SourceId};
@@ -38,6 +40,7 @@ struct SourceRow {
     verdicts: String,
     created_at: i64,
     repeat_window_ms: u32,
+    revision: u32,
 }
 
 impl SourceRow {
@@ -56,10 +59,20 @@ impl SourceRow {
                 StoreError::corrupt("source.repeat_window_ms", self.repeat_window_ms)
             })?,
             verdicts: row::parsed(&self.verdicts, "source.verdicts")?,
+            revision: self.revision.into(),
             created_at: row::timestamp(self.created_at, "source.created_at")?,
         })
     }
 }
+
+const WHAT: &str = "source";
+
+const INSERT: &str = "INSERT INTO source (id, organization_id, name, dialect, proof, patience, \
+    verdicts, repeat_window_ms, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+const UPDATE: &str = "UPDATE source SET name = ?3, dialect = ?4, proof = ?5, patience = ?6, \
+    verdicts = ?7, repeat_window_ms = ?8, revision = revision + 1 \
+    WHERE id = ?1 AND organization_id = ?2 AND revision = ?9";
 
 fn missing(id: SourceId) -> StoreError {
     StoreError::NotFound {
@@ -69,45 +82,65 @@ fn missing(id: SourceId) -> StoreError {
 }
 
 impl Store {
-    pub async fn create_source(&self, new: NewSource) -> Result<Source, StoreError> {
-        let row = SourceRow {
-            id: new.id.uuid(),
-            organization_id: new.organization.uuid(),
-            name: new.name.into(),
-            dialect: new.dialect,
-            proof: proof::write(&new.proof)?,
-            patience: row::written(&new.patience)?,
-            verdicts: row::written(&new.verdicts)?,
-            created_at: new.created_at.as_millisecond(),
-            repeat_window_ms: new.repeat_window.ms(),
-        };
-        let source = self
-            .writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    sqlx::query(
-                        "INSERT INTO source (id, organization_id, name, dialect, proof, patience, \
-                         verdicts, created_at, repeat_window_ms) \
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                    )
-                    .bind(row.id)
-                    .bind(row.organization_id)
-                    .bind(&row.name)
-                    .bind(&row.dialect)
-                    .bind(&row.proof)
-                    .bind(&row.patience)
-                    .bind(&row.verdicts)
-                    .bind(row.created_at)
-                    .bind(row.repeat_window_ms)
-                    .execute(connection)
+    pub async fn create_source(
+        &self,
+        new: NewSource,
+        creation: Creation<Source>,
+    ) -> Result<Created<Source>, StoreError> {
+        let columns = Columns::of(&new.proof, &new.patience, &new.verdicts)?;
+        self.create(WHAT, creation, move |connection| {
+            Box::pin(async move {
+                sqlx::query(INSERT)
+                    .bind(new.id.uuid())
+                    .bind(new.organization.uuid())
+                    .bind(new.name.as_str())
+                    .bind(&new.dialect)
+                    .bind(columns.proof)
+                    .bind(columns.patience)
+                    .bind(columns.verdicts)
+                    .bind(new.repeat_window.ms())
+                    .bind(new.created_at.as_millisecond())
+                    .execute(&mut *connection)
                     .await
-                    .map_err(|error| StoreError::or_name_taken(error, "source"))?;
-                    row.read()
-                })
+                    .map_err(|error| StoreError::or_name_taken(error, WHAT))?;
+                let source = source_of(connection, new.organization, new.id).await?;
+                Ok((source, new.id.to_string()))
             })
-            .await?;
-        self.setup_changed();
-        Ok(source)
+        })
+        .await
+    }
+
+    /// Writes a changed source, if nobody changed it since it was read.
+    pub async fn update_source(&self, after: Source, by: By<Source>) -> Result<Source, StoreError> {
+        let columns = Columns::of(&after.proof, &after.patience, &after.verdicts)?;
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = source_of(connection, after.organization, after.id).await?;
+                let changed = sqlx::query(UPDATE)
+                    .bind(after.id.uuid())
+                    .bind(after.organization.uuid())
+                    .bind(after.name.as_str())
+                    .bind(&after.dialect)
+                    .bind(columns.proof)
+                    .bind(columns.patience)
+                    .bind(columns.verdicts)
+                    .bind(after.repeat_window.ms())
+                    .bind(after.revision.get())
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(|error| StoreError::or_name_taken(error, WHAT))?;
+                if changed.rows_affected() == 0 {
+                    return Err(StoreError::Changed {
+                        what: "the source",
+                        id: after.id.to_string(),
+                    });
+                }
+                let after = source_of(connection, after.organization, after.id).await?;
+                let line = by.updated(Action::Update, WHAT, after.id, &before, &after);
+                Ok((after, Some(line)))
+            })
+        })
+        .await
     }
 
     pub async fn source(
@@ -152,25 +185,49 @@ impl Store {
         &self,
         organization: OrganizationId,
         id: SourceId,
+        by: By<Source>,
     ) -> Result<(), StoreError> {
-        self.writer
-            .change(Durability::PowerLoss, move |connection| {
-                Box::pin(async move {
-                    let deleted =
-                        sqlx::query("DELETE FROM source WHERE id = ?1 AND organization_id = ?2")
-                            .bind(id.uuid())
-                            .bind(organization.uuid())
-                            .execute(connection)
-                            .await?;
-                    if deleted.rows_affected() == 0 {
-                        Err(missing(id))
-                    } else {
-                        Ok(())
-                    }
-                })
+        self.set_up(by.author, 0, move |connection| {
+            Box::pin(async move {
+                let before = source_of(connection, organization, id).await?;
+                sqlx::query("DELETE FROM source WHERE id = ?1")
+                    .bind(id.uuid())
+                    .execute(connection)
+                    .await?;
+                Ok(((), Some(by.deleted(WHAT, id, &before))))
             })
-            .await?;
-        self.setup_changed();
-        Ok(())
+        })
+        .await
     }
+}
+
+/// Settings as they are stored.
+struct Columns {
+    proof: String,
+    patience: String,
+    verdicts: String,
+}
+
+impl Columns {
+    fn of(proof: &[Proof], patience: &Patience, verdicts: &Verdicts) -> Result<Self, StoreError> {
+        Ok(Self {
+            proof: proof::write(proof)?,
+            patience: row::written(patience)?,
+            verdicts: row::written(verdicts)?,
+        })
+    }
+}
+
+async fn source_of(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    id: SourceId,
+) -> Result<Source, StoreError> {
+    let row: Option<SourceRow> =
+        sqlx::query_as("SELECT * FROM source WHERE id = ?1 AND organization_id = ?2")
+            .bind(id.uuid())
+            .bind(organization.uuid())
+            .fetch_optional(connection)
+            .await?;
+    row.ok_or_else(|| missing(id))?.read()
 }

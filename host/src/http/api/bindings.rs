@@ -1,33 +1,44 @@
 //! `/api/v1/bindings`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::changes::Changes;
 use super::{PageBody, Paging, Time, check_verdicts};
-use crate::call::Breakers;
 use crate::domain::binding::{Binding, PluginVersion, Selector, Settings};
 use crate::domain::breaker::Stand;
 use crate::domain::decision::OnFailure;
 use crate::domain::grant::Granted;
-use crate::domain::id::BindingId;
+use crate::domain::id::{BindingId, OrganizationId, PluginId};
 use crate::domain::limits::Limits;
 use crate::domain::permission::Difference;
-use crate::domain::plugin::{Handler, Name, Version};
+use crate::domain::plugin::{Handler, Handlers, Name, Version};
+use crate::domain::revision::Revision;
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Developer, Viewer};
 use crate::http::body::JsonBody;
+use crate::http::creation::{Create, Made};
+use crate::http::path::InPath;
 use crate::http::problem::{Code, Problem};
+use crate::http::revision::{IfMatch, Tagged};
 use crate::ingest::{self, Dialect};
-use crate::store::{NewBinding, StoreError};
+use crate::json::ReadError;
+use crate::store::{NewBinding, StoreError, VersionChange};
 
-#[derive(Debug, Deserialize)]
+/// What a binding is asked to be.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct CreateBinding {
-    plugin: Name,
+struct Asked {
+    /// Of a new one.
+    #[serde(skip_serializing)]
+    plugin: Option<Name>,
+    /// Of a new one; not there: the newest.
+    #[serde(skip_serializing)]
     version: Option<u32>,
     #[serde(default)]
     selector: Selector,
@@ -52,6 +63,7 @@ pub(in crate::http) struct BindingBody {
     limits: Limits,
     grants: Granted,
     circuit: CircuitBody,
+    revision: Revision,
     created_at: Time,
 }
 
@@ -75,9 +87,9 @@ impl From<Stand> for CircuitBody {
 }
 
 impl BindingBody {
-    fn new(binding: Binding, breakers: &Breakers) -> Self {
+    fn new(binding: Binding, circuit: Stand) -> Self {
         Self {
-            circuit: breakers.stand(binding.id).into(),
+            circuit: circuit.into(),
             id: binding.id,
             plugin: binding.plugin,
             selector: binding.selector,
@@ -85,9 +97,21 @@ impl BindingBody {
             on_failure: binding.on_failure,
             limits: binding.limits,
             grants: binding.granted,
+            revision: binding.revision,
             created_at: Time(binding.created_at),
         }
     }
+
+    /// A binding with its circuit as it stands in this server.
+    pub(super) fn now(binding: Binding, services: &Services) -> Self {
+        let circuit = services.switch.breakers().stand(binding.id);
+        Self::new(binding, circuit)
+    }
+}
+
+/// What is set up: its circuit is of this moment and not part of that.
+pub(super) fn show(binding: &Binding) -> Value {
+    super::shown(BindingBody::new(binding.clone(), Stand::Closed))
 }
 
 /// Largest settings, in bytes of JSON: they are read at every call.
@@ -95,75 +119,78 @@ const MAX_CONFIG_BYTES: usize = 256 << 10;
 /// Longest agent id or tool name in a selector, in bytes.
 const MAX_WORD_BYTES: usize = 256;
 
-impl CreateBinding {
-    async fn into_binding(
-        self,
+impl Asked {
+    fn of(binding: &Binding) -> Self {
+        Self {
+            plugin: None,
+            version: None,
+            selector: binding.selector.clone(),
+            config: Settings::clone(&binding.config),
+            on_failure: binding.on_failure.clone(),
+            limits: binding.limits.clone(),
+            grants: binding.granted.clone(),
+        }
+    }
+
+    async fn check(
+        &self,
+        exports: &Handlers,
         services: &Services,
-        caller: Caller,
-    ) -> Result<NewBinding, Problem> {
+        organization: OrganizationId,
+    ) -> Result<(), Problem> {
         check_selector(&self.selector)?;
         self.limits
             .check(services.runtime.ceilings())
             .map_err(|out| {
                 Problem::invalid_field(format!("limits.{}", out.field), out.to_string())
             })?;
-        check_grants(&self.grants, services, caller).await?;
+        check_grants(&self.grants, services, organization).await?;
         let config_bytes = serde_json::to_string(&self.config).map_or(usize::MAX, |c| c.len());
         if config_bytes > MAX_CONFIG_BYTES {
             let problem = format!("has {config_bytes} bytes, at most {MAX_CONFIG_BYTES} are taken");
             return Err(Problem::invalid_field("config", problem));
         }
-        let found = services
-            .store
-            .plugin(caller.organization, &self.plugin)
-            .await;
-        let (plugin, versions) = found.map_err(|error| match error {
-            StoreError::NotFound { .. } => Problem::invalid_field(
-                "plugin",
-                format!(
-                    "there is no plugin {}: upload a version of it first",
-                    self.plugin
-                ),
-            ),
-            other => other.into(),
-        })?;
-        let number = self.version.unwrap_or(plugin.latest_version);
-        let version = versions
-            .iter()
-            .find(|version| version.number == number)
-            .ok_or_else(|| {
-                let problem = format!(
-                    "{} has no version {number}; its newest is {}",
-                    self.plugin, plugin.latest_version
-                );
-                Problem::invalid_field("version", problem)
-            })?;
-        check_handler(&self.selector, version)?;
-        for dialect in dialects(&self.selector, services, caller).await? {
+        check_handler(&self.selector, exports)?;
+        for dialect in dialects(&self.selector, services, organization).await? {
             check_verdicts(dialect, "on_failure", |handler| {
                 self.on_failure.for_handler(handler)
             })?;
         }
-        Ok(NewBinding {
-            id: BindingId::from(Uuid::now_v7()),
-            organization: caller.organization,
-            plugin: plugin.id,
-            version: number,
-            selector: self.selector,
-            config: self.config,
-            on_failure: self.on_failure,
-            limits: self.limits,
-            granted: self.grants,
-            created_at: Timestamp::now(),
-        })
+        Ok(())
     }
+}
+
+/// The plugin that a new binding names, and the version it shall run.
+async fn plugin_version(
+    asked: &Asked,
+    services: &Services,
+    organization: OrganizationId,
+) -> Result<(PluginId, Version), Problem> {
+    let name = asked.plugin.as_ref();
+    let name = name.ok_or_else(|| ReadError::missing("plugin"))?;
+    let found = services.store.plugin(organization, name).await;
+    let (plugin, versions) = found.map_err(|error| match error {
+        StoreError::NotFound { .. } => Problem::invalid_field(
+            "plugin",
+            format!("there is no plugin {name}: upload a version of it first"),
+        ),
+        other => other.into(),
+    })?;
+    let number = asked.version.unwrap_or(plugin.latest_version);
+    let version = versions.into_iter().find(|it| it.number == number);
+    let version = version.ok_or_else(|| {
+        let newest = plugin.latest_version;
+        let problem = format!("{name} has no version {number}; its newest is {newest}");
+        Problem::invalid_field("version", problem)
+    })?;
+    Ok((plugin.id, version))
 }
 
 /// Which version a binding shall run from now on.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Activate {
-    version: u32,
+    pub(super) version: u32,
     /// The permissions that this version has and the bound one had not, each of
     /// them named.
     #[serde(default)]
@@ -173,38 +200,79 @@ pub(in crate::http) struct Activate {
 /// Activates a version. Calls in flight end with the version they began with.
 pub(in crate::http) async fn activate(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Developer>,
+    InPath(id): InPath<BindingId>,
     JsonBody(body): JsonBody<Activate>,
-) -> Result<Json<BindingBody>, Problem> {
-    let id = super::path_id(&id, "binding")?;
+) -> Result<Tagged<BindingBody>, Problem> {
     let binding = services.store.binding(caller.organization, id).await?;
-    let (_, versions) = services
-        .store
-        .plugin(caller.organization, &binding.plugin.name)
-        .await?;
-    let version = versions.iter().find(|it| it.number == body.version);
-    let version = version.ok_or_else(|| {
-        let problem = format!("{} has no version {}", binding.plugin.name, body.version);
-        Problem::invalid_field("version", problem)
-    })?;
-    check_handler(&binding.selector, version)?;
-    let wants = version.inspection.permissions();
-    let difference = Difference::between(&binding.permissions, &wants);
-    check_confirmed(&difference, &body.confirm)?;
+    let name = &binding.plugin.name;
+    let (_, versions) = services.store.plugin(caller.organization, name).await?;
+    let change = body.change(&[&binding], name, &versions)?;
     let activated = services
         .store
-        .activate(
-            caller.organization,
-            id,
-            binding.plugin.version,
-            body.version,
-        )
+        .activate(caller.organization, change, caller.by(show))
         .await?;
-    Ok(Json(BindingBody::new(
-        activated,
-        services.switch.breakers(),
-    )))
+    one(activated, id, &services)
+}
+
+/// Goes back to the version that ran before.
+pub(in crate::http) async fn roll_back(
+    State(services): State<Services>,
+    caller: Caller<Developer>,
+    InPath(id): InPath<BindingId>,
+) -> Result<Tagged<BindingBody>, Problem> {
+    let rolled_back = services
+        .store
+        .roll_back(caller.organization, vec![id], caller.by(show))
+        .await?;
+    one(rolled_back, id, &services)
+}
+
+fn one(
+    changed: Vec<Binding>,
+    id: BindingId,
+    services: &Services,
+) -> Result<Tagged<BindingBody>, Problem> {
+    let binding = changed.into_iter().next();
+    let binding =
+        binding.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no binding {id}")))?;
+    Ok(Tagged(
+        binding.revision,
+        BindingBody::now(binding, services),
+    ))
+}
+
+impl Activate {
+    /// What it means for bindings of a plugin, if everything that the version wants more
+    /// than it had there is confirmed.
+    pub(super) fn change(
+        &self,
+        bindings: &[&Binding],
+        plugin: &Name,
+        versions: &[Version],
+    ) -> Result<Vec<VersionChange>, Problem> {
+        let version = versions.iter().find(|it| it.number == self.version);
+        let version = version.ok_or_else(|| {
+            let problem = format!("{plugin} has no version {}", self.version);
+            Problem::invalid_field("version", problem)
+        })?;
+        let had = bindings.iter().map(|binding| &binding.permissions);
+        let had = had.cloned().reduce(|all, some| &all & &some);
+        for binding in bindings {
+            check_handler(&binding.selector, &version.inspection.exports)?;
+        }
+        let wants = version.inspection.permissions();
+        let difference = Difference::between(&had.unwrap_or_default(), &wants);
+        check_confirmed(&difference, &self.confirm)?;
+        Ok(bindings
+            .iter()
+            .map(|binding| VersionChange {
+                binding: binding.id,
+                from: binding.plugin.version,
+                to: self.version,
+            })
+            .collect())
+    }
 }
 
 /// Who lets a plugin do more must say so, permission by permission.
@@ -232,7 +300,7 @@ fn check_confirmed(difference: &Difference, confirm: &[String]) -> Result<(), Pr
     let detail = format!(
         "this version wants more than the bound one: {}; to let it, send \"confirm\": {}",
         explained.join("; "),
-        serde_json::Value::from(added.clone())
+        Value::from(added.clone())
     );
     let difference = serde_json::json!(difference);
     Err(
@@ -266,7 +334,7 @@ fn check_selector(selector: &Selector) -> Result<(), Problem> {
 async fn check_grants(
     grants: &Granted,
     services: &Services,
-    caller: Caller,
+    organization: OrganizationId,
 ) -> Result<(), Problem> {
     if grants.http.len() > Granted::MAX_HTTP {
         let problem = format!("at most {} hosts can be granted", Granted::MAX_HTTP);
@@ -279,7 +347,7 @@ async fn check_grants(
     {
         return Ok(());
     }
-    let known = services.store.secrets(caller.organization).await?;
+    let known = services.store.secrets(organization).await?;
     for (at, grant) in grants.http.iter().enumerate() {
         for (header, template) in &grant.headers {
             let missing = template
@@ -297,21 +365,16 @@ async fn check_grants(
 }
 
 /// A binding that could never be asked is a mistake.
-fn check_handler(selector: &Selector, version: &Version) -> Result<(), Problem> {
+fn check_handler(selector: &Selector, exports: &Handlers) -> Result<(), Problem> {
     let wanted = match &selector.kind {
         Some(kind) => kind.handler(),
         None if selector.tool.is_some() => Handler::Tool,
         None => return Ok(()),
     };
-    if version.inspection.exports.contains(&wanted) {
+    if exports.contains(&wanted) {
         return Ok(());
     }
-    let exports: Vec<_> = version
-        .inspection
-        .exports
-        .iter()
-        .map(|handler| handler.interface())
-        .collect();
+    let exports: Vec<_> = exports.iter().map(|handler| handler.interface()).collect();
     let field = if selector.kind.is_some() {
         "selector.kind"
     } else {
@@ -329,12 +392,12 @@ fn check_handler(selector: &Selector, version: &Version) -> Result<(), Problem> 
 async fn dialects(
     selector: &Selector,
     services: &Services,
-    caller: Caller,
+    organization: OrganizationId,
 ) -> Result<Vec<&'static dyn Dialect>, Problem> {
     let Some(id) = selector.source else {
         return Ok(ingest::DIALECTS.to_vec());
     };
-    let found = services.store.source(caller.organization, id).await;
+    let found = services.store.source(organization, id).await;
     let source = found.map_err(|error| match error {
         StoreError::NotFound { .. } => {
             Problem::invalid_field("selector.source", format!("there is no source {id}"))
@@ -346,20 +409,82 @@ async fn dialects(
 
 pub(in crate::http) async fn create(
     State(services): State<Services>,
-    caller: Caller,
-    JsonBody(body): JsonBody<CreateBinding>,
-) -> Result<(StatusCode, Json<BindingBody>), Problem> {
-    let new = body.into_binding(&services, caller).await?;
-    let binding = services.store.create_binding(new).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(BindingBody::new(binding, services.switch.breakers())),
+    caller: Caller<Developer>,
+    Create {
+        body: fields,
+        idempotency,
+    }: Create<Changes>,
+) -> Result<Made<BindingBody>, Problem> {
+    let organization = caller.organization;
+    let asked: Asked = fields.read()?;
+    let (plugin, version) = plugin_version(&asked, &services, organization).await?;
+    asked
+        .check(&version.inspection.exports, &services, organization)
+        .await?;
+    let new = NewBinding {
+        id: BindingId::from(Uuid::now_v7()),
+        organization,
+        plugin,
+        version: version.number,
+        selector: asked.selector,
+        config: asked.config,
+        on_failure: asked.on_failure,
+        limits: asked.limits,
+        granted: asked.grants,
+        created_at: Timestamp::now(),
+    };
+    let creation = caller.creates(idempotency, show);
+    let created = services.store.create_binding(new, creation).await?;
+    Ok(Made::of(created, show))
+}
+
+/// Changes what is given, and nothing else.
+pub(in crate::http) async fn change(
+    State(services): State<Services>,
+    caller: Caller<Developer>,
+    InPath(id): InPath<BindingId>,
+    if_match: IfMatch,
+    JsonBody(fields): JsonBody<Changes>,
+) -> Result<Tagged<BindingBody>, Problem> {
+    for (field, way) in [
+        ("plugin", "cannot be changed: make another binding"),
+        (
+            "version",
+            "is changed by POST /api/v1/bindings/{id}/activate",
+        ),
+    ] {
+        if fields.has(field) {
+            return Err(Problem::invalid_field(field, way));
+        }
+    }
+    let organization = caller.organization;
+    let before = services.store.binding(organization, id).await?;
+    if_match.check(before.revision)?;
+    let asked = fields.over(&Asked::of(&before))?;
+    asked
+        .check(&before.exports, &services, organization)
+        .await?;
+    let after = Binding {
+        selector: asked.selector,
+        config: asked.config.into(),
+        on_failure: asked.on_failure,
+        limits: asked.limits,
+        granted: asked.grants,
+        ..before
+    };
+    let binding = services
+        .store
+        .update_binding(organization, after, caller.by(show))
+        .await?;
+    Ok(Tagged(
+        binding.revision,
+        BindingBody::now(binding, &services),
     ))
 }
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<BindingBody>>, Problem> {
     let paging: Paging = super::query(&uri)?;
@@ -368,29 +493,35 @@ pub(in crate::http) async fn list(
         .bindings(caller.organization, paging.request()?)
         .await?;
     Ok(Json(PageBody::of(page, |binding| {
-        BindingBody::new(binding, services.switch.breakers())
+        BindingBody::now(binding, &services)
     })))
 }
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<BindingBody>, Problem> {
-    let id = super::path_id(&id, "binding")?;
+    caller: Caller<Viewer>,
+    InPath(id): InPath<BindingId>,
+) -> Result<Tagged<BindingBody>, Problem> {
     let binding = services.store.binding(caller.organization, id).await?;
-    Ok(Json(BindingBody::new(binding, services.switch.breakers())))
+    Ok(Tagged(
+        binding.revision,
+        BindingBody::now(binding, &services),
+    ))
 }
 
 pub(in crate::http) async fn delete(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Developer>,
+    InPath(id): InPath<BindingId>,
+    if_match: Option<IfMatch>,
 ) -> Result<StatusCode, Problem> {
-    let id = super::path_id(&id, "binding")?;
+    if let Some(if_match) = if_match {
+        let binding = services.store.binding(caller.organization, id).await?;
+        if_match.check(binding.revision)?;
+    }
     services
         .store
-        .delete_binding(caller.organization, id)
+        .delete_binding(caller.organization, id, caller.by(show))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

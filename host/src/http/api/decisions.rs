@@ -9,7 +9,7 @@ use super::{PageBody, Paging, Time};
 use crate::domain::Json as JsonText;
 use crate::domain::id::EventId;
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Viewer};
 use crate::http::problem::Problem;
 use crate::store::event::StoredDecision;
 
@@ -60,7 +60,7 @@ struct ListDecisions {
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<DecisionBody>>, Problem> {
     let ListDecisions {

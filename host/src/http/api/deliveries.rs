@@ -1,22 +1,24 @@
 //! `/api/v1/deliveries`
 
 use axum::Json;
-use axum::extract::{Path, State};
-use http::{StatusCode, Uri};
+use axum::extract::State;
+use http::Uri;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::jobs::{self, JobBody};
+use super::jobs::{self, ACCEPTED, JobBody};
 use super::{PageBody, Paging, Time};
 use crate::domain::Json as JsonText;
 use crate::domain::delivery;
 use crate::domain::event::Kind;
-use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::id::{DeliveryId, EndpointId, EventId, OrganizationId};
 use crate::domain::job::{Selection, Task};
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Developer, Viewer};
 use crate::http::body::JsonBody;
+use crate::http::creation::{Create, Made};
+use crate::http::path::InPath;
 use crate::http::problem::Problem;
 use crate::store::StoreError;
 use crate::store::delivery::{DeliveryFilter, DeliverySummary, StoredAttempt};
@@ -147,7 +149,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<DeliveryBody>>, Problem> {
     let list: ListDeliveries = super::query(&uri)?;
@@ -166,19 +168,18 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Viewer>,
+    InPath(id): InPath<DeliveryId>,
 ) -> Result<Json<DeliveryDetailBody>, Problem> {
-    let id = super::path_id(&id, "delivery")?;
-    detail(&services, caller, id).await
+    detail(&services, caller.organization, id).await
 }
 
 async fn detail(
     services: &Services,
-    caller: Caller,
+    organization: OrganizationId,
     id: DeliveryId,
 ) -> Result<Json<DeliveryDetailBody>, Problem> {
-    let (delivery, body, attempts) = services.store.delivery(caller.organization, id).await?;
+    let (delivery, body, attempts) = services.store.delivery(organization, id).await?;
     // What a plugin wrote was checked when it was stored.
     let body =
         body.map(|text| RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned()));
@@ -199,18 +200,17 @@ pub(in crate::http) struct Retry {
 /// Makes one delivery owed again, due now.
 pub(in crate::http) async fn retry(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Developer>,
+    InPath(id): InPath<DeliveryId>,
     body: Option<JsonBody<Retry>>,
 ) -> Result<Json<DeliveryDetailBody>, Problem> {
     let Retry { again } = body.map(|JsonBody(retry)| retry).unwrap_or_default();
-    let id = super::path_id(&id, "delivery")?;
     let due = services.switch.clock().now();
     services
         .store
-        .retry_delivery(caller.organization, id, again, due)
+        .retry_delivery(caller.organization, id, again, due, caller.author())
         .await?;
-    let shown = detail(&services, caller, id).await?;
+    let shown = detail(&services, caller.organization, id).await?;
     let addressee = (caller.organization, shown.delivery.endpoint);
     services.switch.doorbell().ring([addressee]);
     Ok(shown)
@@ -219,9 +219,12 @@ pub(in crate::http) async fn retry(
 /// Begins a job that makes all failed deliveries of a selection owed again.
 pub(in crate::http) async fn retry_many(
     State(services): State<Services>,
-    caller: Caller,
-    JsonBody(selection): JsonBody<Selection>,
-) -> Result<(StatusCode, Json<JobBody>), Problem> {
+    caller: Caller<Developer>,
+    Create {
+        body: selection,
+        idempotency,
+    }: Create<Selection>,
+) -> Result<Made<JobBody, ACCEPTED>, Problem> {
     if let Some(endpoint) = selection.endpoint {
         let found = services.store.endpoint(caller.organization, endpoint).await;
         found.map_err(|error| match error {
@@ -231,5 +234,5 @@ pub(in crate::http) async fn retry_many(
             other => other.into(),
         })?;
     }
-    jobs::begin(&services, caller, Task::Retry(selection)).await
+    jobs::begin(&services, caller, Task::Retry(selection), idempotency).await
 }

@@ -1,15 +1,16 @@
 //! `/api/v1/endpoints/{id}/health`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::Time;
 use super::bindings::CircuitBody;
-use super::{Time, path_id};
 use crate::domain::id::EndpointId;
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Viewer};
+use crate::http::path::InPath;
 use crate::http::problem::Problem;
 
 #[derive(Debug, Serialize)]
@@ -30,10 +31,9 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Viewer>,
+    InPath(id): InPath<EndpointId>,
 ) -> Result<Json<HealthBody>, Problem> {
-    let id = path_id(&id, "endpoint")?;
     let endpoint = services.store.endpoint(caller.organization, id).await?;
     let since = Timestamp::now() - LOOK_BACK;
     let health = services.store.health(endpoint.id, since).await?;

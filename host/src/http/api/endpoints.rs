@@ -3,35 +3,50 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::changes::Changes;
 use super::proof::{self, ProofBody, ShownProof};
 use super::{PageBody, Paging, Time};
 use crate::domain::endpoint::{Disabled, Endpoint, Settings, Signing, SigningSecret, Standing};
 use crate::domain::grant::http::{HeaderTemplate, Scheme};
-use crate::domain::id::EndpointId;
+use crate::domain::id::{EndpointId, OrganizationId};
 use crate::domain::plugin::Name;
+use crate::domain::revision::Revision;
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Owner, Viewer};
 use crate::http::body::JsonBody;
+use crate::http::creation::{Create, Made};
+use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::revision::{IfMatch, Tagged};
 use crate::json;
-use crate::store::NewEndpoint;
+use crate::store::{Action, Creation, NewEndpoint};
 
 /// An endpoint's fields in a request. Those that are not named here are [`Settings`].
-#[derive(Debug, Deserialize)]
-pub(in crate::http) struct Fields {
+struct Fields {
     name: Option<Name>,
     enabled: Option<bool>,
     proof: Option<Vec<ProofBody>>,
     signing_secret: Option<SigningSecret>,
-    #[serde(flatten)]
-    settings: Map<String, Value>,
+    settings: Changes,
+}
+
+impl Fields {
+    fn read(mut fields: Changes) -> Result<Self, Problem> {
+        Ok(Self {
+            name: fields.take("name")?,
+            enabled: fields.take("enabled")?,
+            proof: fields.take("proof")?,
+            signing_secret: fields.take("signing_secret")?,
+            settings: fields,
+        })
+    }
 }
 
 /// How many secrets a proof can be made with: the one that holds, and the next.
@@ -49,6 +64,7 @@ pub(in crate::http) struct EndpointBody {
     /// Until when the signing secret before this one holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_secret_until: Option<Time>,
+    revision: Revision,
     created_at: Time,
     updated_at: Time,
     /// Shown once.
@@ -99,6 +115,7 @@ impl From<Endpoint> for EndpointBody {
             standing: endpoint.standing.into(),
             proof: endpoint.proof.iter().map(ShownProof::from).collect(),
             previous_secret_until: until.map(Time),
+            revision: endpoint.revision,
             created_at: Time(endpoint.created_at),
             updated_at: Time(endpoint.updated_at),
             id: endpoint.id,
@@ -119,6 +136,14 @@ impl EndpointBody {
     }
 }
 
+fn show(endpoint: &Endpoint) -> Value {
+    super::shown(EndpointBody::from(endpoint.clone()))
+}
+
+fn show_with_secret(endpoint: &Endpoint) -> Value {
+    super::shown(EndpointBody::with_secret(endpoint.clone()))
+}
+
 fn new_secret() -> SigningSecret {
     SigningSecret::new(rand::random())
 }
@@ -127,17 +152,14 @@ fn new_secret() -> SigningSecret {
 /// default back.
 async fn settings(
     before: Option<&Settings>,
-    changes: Map<String, Value>,
+    changes: Changes,
     services: &Services,
-    caller: Caller,
+    organization: OrganizationId,
 ) -> Result<Settings, Problem> {
-    let mut all = match before.map(serde_json::to_value) {
-        Some(Ok(Value::Object(fields))) => fields,
-        _ => Map::new(),
+    let settings: Settings = match before {
+        Some(before) => changes.over(before)?,
+        None => changes.read()?,
     };
-    all.extend(changes);
-    all.retain(|_, value| !value.is_null());
-    let settings: Settings = json::object(&Value::Object(all).to_string())?;
     settings
         .check()
         .map_err(|error| Problem::invalid_field(error.field, error.to_string()))?;
@@ -146,7 +168,7 @@ async fn settings(
             "must be https: on this server (the operator can allow others: egress.plain_endpoints)";
         return Err(Problem::invalid_field("url", problem));
     }
-    check_secrets(&settings, services, caller).await?;
+    check_secrets(&settings, services, organization).await?;
     Ok(settings)
 }
 
@@ -154,13 +176,13 @@ async fn settings(
 async fn check_secrets(
     settings: &Settings,
     services: &Services,
-    caller: Caller,
+    organization: OrganizationId,
 ) -> Result<(), Problem> {
     let named = settings.headers.values().flat_map(HeaderTemplate::names);
     if named.count() == 0 {
         return Ok(());
     }
-    let known = services.store.secrets(caller.organization).await?;
+    let known = services.store.secrets(organization).await?;
     for (header, template) in &settings.headers {
         let missing = template
             .names()
@@ -177,9 +199,13 @@ async fn check_secrets(
 
 pub(in crate::http) async fn create(
     State(services): State<Services>,
-    caller: Caller,
-    JsonBody(fields): JsonBody<Fields>,
-) -> Result<(StatusCode, Json<EndpointBody>), Problem> {
+    caller: Caller<Owner>,
+    Create {
+        body: fields,
+        idempotency,
+    }: Create<Changes>,
+) -> Result<Made<EndpointBody>, Problem> {
+    let fields = Fields::read(fields)?;
     let name = fields
         .name
         .ok_or_else(|| json::ReadError::missing("name"))?;
@@ -188,7 +214,7 @@ pub(in crate::http) async fn create(
         id: EndpointId::from(Uuid::now_v7()),
         organization: caller.organization,
         name,
-        settings: settings(None, fields.settings, &services, caller).await?,
+        settings: settings(None, fields.settings, &services, caller.organization).await?,
         proof: proof::read(fields.proof.unwrap_or_default(), MAX_SECRETS)?,
         signing: Signing {
             current,
@@ -197,30 +223,39 @@ pub(in crate::http) async fn create(
         enabled: fields.enabled.unwrap_or(true),
         created_at: Timestamp::now(),
     };
-    let endpoint = services.store.create_endpoint(new).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(EndpointBody::with_secret(endpoint)),
-    ))
+    let creation = Creation {
+        answer: show_with_secret,
+        ..caller.creates(idempotency, show)
+    };
+    let created = services.store.create_endpoint(new, creation).await?;
+    Ok(Made::of(created, show_with_secret))
 }
 
 /// Changes what is given, and nothing else.
 pub(in crate::http) async fn change(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
-    JsonBody(fields): JsonBody<Fields>,
-) -> Result<Json<EndpointBody>, Problem> {
-    if fields.signing_secret.is_some() {
+    caller: Caller<Owner>,
+    InPath(id): InPath<EndpointId>,
+    if_match: IfMatch,
+    JsonBody(fields): JsonBody<Changes>,
+) -> Result<Tagged<EndpointBody>, Problem> {
+    if fields.has("signing_secret") {
         let problem = "is replaced by POST /api/v1/endpoints/{id}/rotate";
         return Err(Problem::invalid_field("signing_secret", problem));
     }
-    let id = super::path_id(&id, "endpoint")?;
+    let fields = Fields::read(fields)?;
     let before = services.store.endpoint(caller.organization, id).await?;
+    if_match.check(before.revision)?;
     let read_at = before.updated_at;
     let standing = standing(&before, fields.enabled);
     let after = Endpoint {
-        settings: settings(Some(&before.settings), fields.settings, &services, caller).await?,
+        settings: settings(
+            Some(&before.settings),
+            fields.settings,
+            &services,
+            caller.organization,
+        )
+        .await?,
         proof: match fields.proof {
             Some(proof) => proof::read(proof, MAX_SECRETS)?,
             None => before.proof,
@@ -230,13 +265,16 @@ pub(in crate::http) async fn change(
         updated_at: later(read_at),
         ..before
     };
-    let endpoint = services.store.update_endpoint(after, read_at).await?;
+    let endpoint = services
+        .store
+        .update_endpoint(after, read_at, Action::Update, caller.by(show))
+        .await?;
     // What waited for it can be sent.
     services
         .switch
         .doorbell()
         .ring([(endpoint.organization, endpoint.id)]);
-    Ok(Json(endpoint.into()))
+    Ok(Tagged(endpoint.revision, endpoint.into()))
 }
 
 fn standing(before: &Endpoint, enabled: Option<bool>) -> Standing {
@@ -277,15 +315,14 @@ const MAX_OVERLAP: u32 = 30 * 24 * 3600;
 /// Replaces the signing secret. For a while requests are signed with both.
 pub(in crate::http) async fn rotate(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Owner>,
+    InPath(id): InPath<EndpointId>,
     JsonBody(body): JsonBody<Rotate>,
-) -> Result<Json<EndpointBody>, Problem> {
+) -> Result<Tagged<EndpointBody>, Problem> {
     if body.overlap_seconds > MAX_OVERLAP {
         let problem = format!("must be at most {MAX_OVERLAP} seconds (30 days)");
         return Err(Problem::invalid_field("overlap_seconds", problem));
     }
-    let id = super::path_id(&id, "endpoint")?;
     let before = services.store.endpoint(caller.organization, id).await?;
     let read_at = before.updated_at;
     let overlap = Duration::from_secs(body.overlap_seconds.into());
@@ -301,13 +338,19 @@ pub(in crate::http) async fn rotate(
         updated_at: later(read_at),
         ..before
     };
-    let endpoint = services.store.update_endpoint(after, read_at).await?;
-    Ok(Json(EndpointBody::with_secret(endpoint)))
+    let endpoint = services
+        .store
+        .update_endpoint(after, read_at, Action::Rotate, caller.by(show))
+        .await?;
+    Ok(Tagged(
+        endpoint.revision,
+        EndpointBody::with_secret(endpoint),
+    ))
 }
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<EndpointBody>>, Problem> {
     let paging: Paging = super::query(&uri)?;
@@ -320,23 +363,26 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<EndpointBody>, Problem> {
-    let id = super::path_id(&id, "endpoint")?;
+    caller: Caller<Viewer>,
+    InPath(id): InPath<EndpointId>,
+) -> Result<Tagged<EndpointBody>, Problem> {
     let endpoint = services.store.endpoint(caller.organization, id).await?;
-    Ok(Json(endpoint.into()))
+    Ok(Tagged(endpoint.revision, endpoint.into()))
 }
 
 pub(in crate::http) async fn delete(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Owner>,
+    InPath(id): InPath<EndpointId>,
+    if_match: Option<IfMatch>,
 ) -> Result<StatusCode, Problem> {
-    let id = super::path_id(&id, "endpoint")?;
+    if let Some(if_match) = if_match {
+        let endpoint = services.store.endpoint(caller.organization, id).await?;
+        if_match.check(endpoint.revision)?;
+    }
     services
         .store
-        .delete_endpoint(caller.organization, id, Timestamp::now())
+        .delete_endpoint(caller.organization, id, caller.by(show))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

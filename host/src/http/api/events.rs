@@ -1,7 +1,7 @@
 //! `/api/v1/events`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,8 @@ use crate::domain::id::{BindingId, DeliveryId, EndpointId, EventId, SourceId};
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Name;
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Viewer};
+use crate::http::path::InPath;
 use crate::http::problem::Problem;
 use crate::store::delivery::DeliverySummary;
 use crate::store::event::{EventFilter, EventState, EventSummary};
@@ -124,7 +125,7 @@ impl ListEvents {
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<EventBody>>, Problem> {
     let list: ListEvents = super::query(&uri)?;
@@ -143,10 +144,9 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Viewer>,
+    InPath(id): InPath<EventId>,
 ) -> Result<Json<EventDetailBody>, Problem> {
-    let id = super::path_id(&id, "event")?;
     let event = services.store.event(caller.organization, id).await?;
     let directories = services.switch.directories();
     let endpoints = directories.of(caller.organization).await?;

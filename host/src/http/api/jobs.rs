@@ -1,10 +1,11 @@
 //! `/api/v1/jobs`, and what begins one.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use http::{StatusCode, Uri};
+use axum::extract::State;
+use http::Uri;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{PageBody, Paging, Time};
@@ -12,9 +13,11 @@ use crate::domain::event::Kind;
 use crate::domain::id::{EndpointId, JobId};
 use crate::domain::job::{Failed, Task};
 use crate::http::Services;
-use crate::http::auth::Caller;
-use crate::http::body::JsonBody;
+use crate::http::auth::{Caller, Developer, Viewer};
+use crate::http::creation::{Create, Made};
+use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::store::Idempotency;
 use crate::store::job::{Job, JobState, NewJob};
 
 #[derive(Debug, Serialize)]
@@ -84,22 +87,30 @@ impl From<Job> for JobBody {
     }
 }
 
+fn show(job: &Job) -> Value {
+    super::shown(JobBody::from(job.clone()))
+}
+
 /// Stores a job, and sees to it that it is done.
 pub(super) async fn begin(
     services: &Services,
-    caller: Caller,
+    caller: Caller<Developer>,
     task: Task,
-) -> Result<(StatusCode, Json<JobBody>), Problem> {
+    idempotency: Option<Idempotency>,
+) -> Result<Made<JobBody, ACCEPTED>, Problem> {
     let new = NewJob {
         organization: caller.organization,
         id: JobId::from(Uuid::now_v7()),
         task,
         created_at: Timestamp::now(),
     };
-    let job = services.store.create_job(new).await?;
+    let creation = caller.creates(idempotency, show);
+    let job = services.store.create_job(new, creation).await?;
     services.switch.doorbell().ring_for_job();
-    Ok((StatusCode::ACCEPTED, Json(job.into())))
+    Ok(Made::of(job, show))
 }
+
+pub(super) const ACCEPTED: u16 = 202;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,18 +122,19 @@ pub(in crate::http) struct Recover {
 /// get.
 pub(in crate::http) async fn recover(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
-    JsonBody(Recover { since }): JsonBody<Recover>,
-) -> Result<(StatusCode, Json<JobBody>), Problem> {
-    let id = super::path_id(&id, "endpoint")?;
+    caller: Caller<Developer>,
+    InPath(id): InPath<EndpointId>,
+    Create { body, idempotency }: Create<Recover>,
+) -> Result<Made<JobBody, ACCEPTED>, Problem> {
     let endpoint = services.store.endpoint(caller.organization, id).await?.id;
-    begin(&services, caller, Task::Recover { endpoint, since }).await
+    let since = body.since;
+    let task = Task::Recover { endpoint, since };
+    begin(&services, caller, task, idempotency).await
 }
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<JobBody>>, Problem> {
     let paging: Paging = super::query(&uri)?;
@@ -135,10 +147,9 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Viewer>,
+    InPath(id): InPath<JobId>,
 ) -> Result<Json<JobBody>, Problem> {
-    let id = super::path_id(&id, "job")?;
     let job = services.store.job(caller.organization, id).await?;
     Ok(Json(job.into()))
 }

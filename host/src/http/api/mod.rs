@@ -3,22 +3,28 @@
 //! A file for each resource, with its JSON forms in it: they are the public shapes
 //! of `docs/api.md` and change only with it.
 
+pub(super) mod audit;
 pub(super) mod bindings;
+mod changes;
 pub(super) mod decisions;
 pub(super) mod deliveries;
 pub(super) mod endpoint_health;
 pub(super) mod endpoints;
 pub(super) mod events;
 pub(super) mod jobs;
+pub(super) mod organizations;
 pub(super) mod plugins;
 mod proof;
 pub(super) mod secrets;
 pub(super) mod sources;
+pub(super) mod tokens;
+pub(super) mod whoami;
 
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Services;
@@ -108,10 +114,9 @@ fn query<T: serde::de::DeserializeOwned>(uri: &http::Uri) -> Result<T, Problem> 
     Ok(query.0)
 }
 
-/// An id in the path. One that is none names nothing, so it is not found.
-fn path_id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Problem> {
-    text.parse()
-        .map_err(|_| Problem::new(Code::NotFound, format!("there is no {what} {text}")))
+/// A body as JSON. Those of the API can all be written.
+fn shown(body: impl Serialize) -> Value {
+    serde_json::to_value(body).unwrap_or_default()
 }
 
 /// A page of a list.

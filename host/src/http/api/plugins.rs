@@ -2,19 +2,22 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{HeaderMap, StatusCode, Uri};
-use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::bindings::{self, Activate, BindingBody};
 use super::{PageBody, Paging, Time};
-use crate::domain::id::BindingId;
-use crate::domain::id::PluginId;
+use crate::domain::binding::Binding;
+use crate::domain::id::{BindingId, OrganizationId, PluginId};
 use crate::domain::inspection::Report;
 use crate::domain::permission::Difference;
 use crate::domain::plugin::{Name, Plugin, Version};
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Developer, Viewer};
+use crate::http::body::JsonBody;
+use crate::http::path::{InPath, NewInPath, PluginName};
 use crate::http::problem::{Code, Problem};
 use crate::http::{Services, body};
 use crate::store::Uploaded;
@@ -63,6 +66,10 @@ impl From<Version> for VersionBody {
     }
 }
 
+fn show(version: &Version) -> Value {
+    super::shown(VersionBody::from(version.clone()))
+}
+
 /// What a version wants more, or no more, than the one that a binding runs.
 #[derive(Debug, Serialize)]
 pub(in crate::http) struct BindingDifference {
@@ -75,13 +82,13 @@ pub(in crate::http) struct BindingDifference {
 /// The bindings of the plugin for which the version is a difference.
 async fn differences(
     services: &Services,
-    caller: Caller,
+    organization: OrganizationId,
     version: &Version,
 ) -> Result<Vec<BindingDifference>, Problem> {
     let wants = version.inspection.permissions();
     let bindings = services
         .store
-        .bindings_of(caller.organization, &version.plugin)
+        .bindings_of(organization, &version.plugin)
         .await?;
     let differences = bindings.into_iter().map(|binding| BindingDifference {
         difference: Difference::between(&binding.permissions, &wants),
@@ -95,8 +102,7 @@ async fn differences(
 
 /// Whoever uploads learns why. Who runs the server sees that, and how often, somebody
 /// tries.
-fn refused(caller: Caller, plugin: &Name, problem: Problem) -> Problem {
-    let organization = caller.organization;
+fn refused(organization: OrganizationId, plugin: &Name, problem: Problem) -> Problem {
     tracing::info!(%organization, %plugin, code = %problem.code(), "an uploaded component was refused");
     problem
 }
@@ -104,17 +110,15 @@ fn refused(caller: Caller, plugin: &Name, problem: Problem) -> Problem {
 /// Takes a component. It is inspected before anything is written.
 pub(in crate::http) async fn upload(
     State(services): State<Services>,
-    caller: Caller,
-    Path(name): Path<String>,
+    caller: Caller<Developer>,
+    NewInPath(PluginName(name)): NewInPath<PluginName>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<VersionBody>), Problem> {
     // Read first: a client that is answered while it still sends may see a broken
     // connection instead of the answer.
     let bytes = body::read(body, services.caps.plugin_body).await?;
-    let name: Name = name
-        .parse()
-        .map_err(|error| super::invalid("name", format!("is not the name of a plugin: {error}")))?;
+    let organization = caller.organization;
     if !body::has_media_type(&headers, &["application/wasm", "application/octet-stream"]) {
         return Err(Problem::new(
             Code::UnsupportedMediaType,
@@ -123,26 +127,19 @@ pub(in crate::http) async fn upload(
     }
     let inspection = services
         .runtime
-        .inspect(bytes.clone(), caller.organization)
+        .inspect(bytes.clone(), organization)
         .await
-        .map_err(|rejection| refused(caller, &name, rejection.into()))?;
+        .map_err(|rejection| refused(organization, &name, rejection.into()))?;
     let new = PluginId::from(Uuid::now_v7());
     let uploaded = services
         .store
-        .upload(
-            caller.organization,
-            name,
-            new,
-            inspection,
-            bytes,
-            Timestamp::now(),
-        )
+        .upload(organization, name, new, inspection, bytes, caller.by(show))
         .await?;
     let (status, version) = match uploaded {
         Uploaded::New(version) => (StatusCode::CREATED, version),
         Uploaded::Known(version) => (StatusCode::OK, version),
     };
-    let differences = differences(&services, caller, &version).await?;
+    let differences = differences(&services, organization, &version).await?;
     let body = VersionBody {
         differences,
         ..version.into()
@@ -152,7 +149,7 @@ pub(in crate::http) async fn upload(
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<PluginBody>>, Problem> {
     let paging: Paging = super::query(&uri)?;
@@ -165,14 +162,85 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(name): Path<String>,
+    caller: Caller<Viewer>,
+    InPath(PluginName(name)): InPath<PluginName>,
 ) -> Result<Json<PluginBody>, Problem> {
-    let name: Name = super::path_id(&name, "plugin")?;
     let (plugin, versions) = services.store.plugin(caller.organization, &name).await?;
     let versions = versions.into_iter().map(VersionBody::from).collect();
     Ok(Json(PluginBody {
         versions: Some(versions),
         ..plugin.into()
     }))
+}
+
+/// The versions alone, the newest first.
+pub(in crate::http) async fn versions(
+    State(services): State<Services>,
+    caller: Caller<Viewer>,
+    InPath(PluginName(name)): InPath<PluginName>,
+) -> Result<Json<VersionsBody>, Problem> {
+    let (_, versions) = services.store.plugin(caller.organization, &name).await?;
+    let data = versions.into_iter().map(VersionBody::from).collect();
+    Ok(Json(VersionsBody { data }))
+}
+
+/// Has all bindings of a plugin run a version, all at once.
+pub(in crate::http) async fn activate(
+    State(services): State<Services>,
+    caller: Caller<Developer>,
+    InPath(PluginName(name)): InPath<PluginName>,
+    JsonBody(body): JsonBody<Activate>,
+) -> Result<Json<BindingsBody>, Problem> {
+    let organization = caller.organization;
+    let (_, versions) = services.store.plugin(organization, &name).await?;
+    let bindings = services.store.bindings_of(organization, &name).await?;
+    let others: Vec<_> = bindings
+        .iter()
+        .filter(|binding| binding.plugin.version != body.version)
+        .collect();
+    let changes = body.change(&others, &name, &versions)?;
+    let activated = services
+        .store
+        .activate(organization, changes, caller.by(bindings::show))
+        .await?;
+    Ok(Json(BindingsBody::of(activated, &services)))
+}
+
+/// Has all bindings of a plugin run the versions they ran before, all at once.
+pub(in crate::http) async fn roll_back(
+    State(services): State<Services>,
+    caller: Caller<Developer>,
+    InPath(PluginName(name)): InPath<PluginName>,
+) -> Result<Json<BindingsBody>, Problem> {
+    let organization = caller.organization;
+    services.store.plugin(organization, &name).await?;
+    let bindings = services.store.bindings_of(organization, &name).await?;
+    let bindings = bindings.into_iter().map(|binding| binding.id).collect();
+    let rolled_back = services
+        .store
+        .roll_back(organization, bindings, caller.by(bindings::show))
+        .await?;
+    Ok(Json(BindingsBody::of(rolled_back, &services)))
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct VersionsBody {
+    data: Vec<VersionBody>,
+}
+
+/// Bindings that run another version now.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct BindingsBody {
+    bindings: Vec<BindingBody>,
+}
+
+impl BindingsBody {
+    fn of(bindings: Vec<Binding>, services: &Services) -> Self {
+        let bindings = bindings.into_iter();
+        Self {
+            bindings: bindings
+                .map(|binding| BindingBody::now(binding, services))
+                .collect(),
+        }
+    }
 }

@@ -2,20 +2,21 @@
 //! are never shown again.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Time;
 use crate::domain::grant::http::is_header_text;
 use crate::domain::plugin::Name;
 use crate::domain::secret::Secret;
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Owner, Viewer};
 use crate::http::body::JsonBody;
-use crate::http::problem::{Code, Problem};
-use crate::store::{SecretEntry, Store};
+use crate::http::path::{InPath, NewInPath, SecretName};
+use crate::http::problem::Problem;
+use crate::store::SecretEntry;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,28 +46,17 @@ impl From<SecretEntry> for SecretBody {
 
 pub(in crate::http) async fn put(
     State(services): State<Services>,
-    caller: Caller,
-    Path(name): Path<String>,
+    caller: Caller<Owner>,
+    NewInPath(SecretName(name)): NewInPath<SecretName>,
     JsonBody(body): JsonBody<PutSecret>,
 ) -> Result<StatusCode, Problem> {
-    let name: Name = name
-        .parse()
-        .map_err(|error| super::invalid("name", format!("is not the name of a secret: {error}")))?;
     if !is_header_text(body.value.expose()) {
         let problem = "must be visible ASCII characters and spaces: it becomes part of a header";
         return Err(Problem::invalid_field("value", problem));
     }
-    let known = services.store.secrets(caller.organization).await?;
-    if known.len() >= Store::MAX_SECRETS as usize && known.iter().all(|entry| entry.name != name) {
-        let problem = format!(
-            "there are {} secrets already, the most there can be",
-            Store::MAX_SECRETS
-        );
-        return Err(Problem::new(Code::TooMany, problem));
-    }
     services
         .store
-        .put_secret(caller.organization, name, body.value, Timestamp::now())
+        .put_secret(caller.organization, name, body.value, caller.by(show))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -74,7 +64,7 @@ pub(in crate::http) async fn put(
 /// All of them: there are never many.
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
 ) -> Result<Json<SecretsBody>, Problem> {
     let entries = services.store.secrets(caller.organization).await?;
     let data = entries.into_iter().map(SecretBody::from).collect();
@@ -83,13 +73,16 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn delete(
     State(services): State<Services>,
-    caller: Caller,
-    Path(name): Path<String>,
+    caller: Caller<Owner>,
+    InPath(SecretName(name)): InPath<SecretName>,
 ) -> Result<StatusCode, Problem> {
-    let name = super::path_id(&name, "secret")?;
     services
         .store
-        .delete_secret(caller.organization, name)
+        .delete_secret(caller.organization, name, caller.by(show))
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn show(entry: &SecretEntry) -> Value {
+    super::shown(SecretBody::from(entry.clone()))
 }

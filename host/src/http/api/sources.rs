@@ -1,34 +1,42 @@
 //! `/api/v1/sources`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::changes::Changes;
 use super::proof::{self, ProofBody, ShownProof};
 use super::{PageBody, Paging, Time, check_verdicts};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::SourceId;
 use crate::domain::plugin::Name;
 use crate::domain::repeat::RepeatWindow;
+use crate::domain::revision::Revision;
 use crate::domain::source::{Patience, Source};
 use crate::http::Services;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Owner, Viewer};
 use crate::http::body::JsonBody;
+use crate::http::creation::{Create, Made};
+use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::revision::{IfMatch, Tagged};
 use crate::ingest;
 use crate::store::NewSource;
 
-#[derive(Debug, Deserialize)]
+/// What a source is asked to be.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct CreateSource {
+struct Asked {
     name: Name,
     #[serde(default = "default_dialect")]
     dialect: String,
-    #[serde(default)]
-    proof: Vec<ProofBody>,
+    /// Not there: as before.
+    #[serde(skip_serializing)]
+    proof: Option<Vec<ProofBody>>,
     #[serde(default)]
     timeouts_ms: TimeoutsBody,
     #[serde(default = "default_margin")]
@@ -61,16 +69,16 @@ struct TimeoutsBody {
 
 impl Default for TimeoutsBody {
     fn default() -> Self {
-        let Patience {
-            start_ms: start,
-            transfer_ms: transfer,
-            tool_ms: tool,
-            ..
-        } = Patience::default();
+        Patience::default().into()
+    }
+}
+
+impl From<Patience> for TimeoutsBody {
+    fn from(patience: Patience) -> Self {
         Self {
-            start,
-            transfer,
-            tool,
+            start: patience.start_ms,
+            transfer: patience.transfer_ms,
+            tool: patience.tool_ms,
         }
     }
 }
@@ -86,31 +94,27 @@ pub(in crate::http) struct SourceBody {
     margin_ms: u32,
     repeat_window_ms: u32,
     verdicts: Verdicts,
+    revision: Revision,
     created_at: Time,
+}
+
+fn show(source: &Source) -> Value {
+    super::shown(SourceBody::from(source.clone()))
 }
 
 impl From<Source> for SourceBody {
     fn from(source: Source) -> Self {
-        let Patience {
-            start_ms: start,
-            transfer_ms: transfer,
-            tool_ms: tool,
-            margin_ms,
-        } = source.patience;
         Self {
+            timeouts_ms: source.patience.into(),
+            margin_ms: source.patience.margin_ms,
             id: source.id,
             name: source.name,
             dialect: source.dialect,
             hook_path: format!("/hooks/{}", source.id),
             proof: source.proof.iter().map(ShownProof::from).collect(),
-            timeouts_ms: TimeoutsBody {
-                start,
-                transfer,
-                tool,
-            },
-            margin_ms,
             repeat_window_ms: source.repeat_window.ms(),
             verdicts: source.verdicts,
+            revision: source.revision,
             created_at: Time(source.created_at),
         }
     }
@@ -119,8 +123,21 @@ impl From<Source> for SourceBody {
 /// Secrets of one proof, any of which will do.
 const MAX_SECRETS: usize = 8;
 
-impl CreateSource {
-    fn into_source(self, caller: Caller) -> Result<NewSource, Problem> {
+impl Asked {
+    fn of(source: &Source) -> Self {
+        let patience = source.patience;
+        Self {
+            name: source.name.clone(),
+            dialect: source.dialect.clone(),
+            proof: None,
+            timeouts_ms: patience.into(),
+            margin_ms: patience.margin_ms,
+            repeat_window_ms: source.repeat_window.ms(),
+            verdicts: source.verdicts.clone(),
+        }
+    }
+
+    fn check(self) -> Result<Self, Problem> {
         let dialect = ingest::dialect(&self.dialect).ok_or_else(|| {
             let known: Vec<_> = ingest::DIALECTS
                 .iter()
@@ -132,17 +149,15 @@ impl CreateSource {
         check_verdicts(dialect, "verdicts", |handler| {
             Some(self.verdicts.for_handler(handler))
         })?;
-        Ok(NewSource {
-            id: SourceId::from(Uuid::now_v7()),
-            organization: caller.organization,
-            name: self.name,
-            dialect: self.dialect,
-            proof: proof::read(self.proof, MAX_SECRETS)?,
-            patience: patience(self.timeouts_ms, self.margin_ms)?,
-            repeat_window: repeat_window(self.repeat_window_ms)?,
-            verdicts: self.verdicts,
-            created_at: Timestamp::now(),
-        })
+        Ok(self)
+    }
+
+    fn patience(&self) -> Result<Patience, Problem> {
+        patience(self.timeouts_ms, self.margin_ms)
+    }
+
+    fn repeat_window(&self) -> Result<RepeatWindow, Problem> {
+        repeat_window(self.repeat_window_ms)
     }
 }
 
@@ -183,19 +198,32 @@ fn repeat_window(ms: u32) -> Result<RepeatWindow, Problem> {
 
 pub(in crate::http) async fn create(
     State(services): State<Services>,
-    caller: Caller,
-    JsonBody(body): JsonBody<CreateSource>,
-) -> Result<(StatusCode, Json<SourceBody>), Problem> {
-    let source = services
-        .store
-        .create_source(body.into_source(caller)?)
-        .await?;
-    Ok((StatusCode::CREATED, Json(source.into())))
+    caller: Caller<Owner>,
+    Create {
+        body: fields,
+        idempotency,
+    }: Create<Changes>,
+) -> Result<Made<SourceBody>, Problem> {
+    let asked = fields.read::<Asked>()?.check()?;
+    let new = NewSource {
+        id: SourceId::from(Uuid::now_v7()),
+        organization: caller.organization,
+        patience: asked.patience()?,
+        repeat_window: asked.repeat_window()?,
+        name: asked.name,
+        dialect: asked.dialect,
+        proof: proof::read(asked.proof.unwrap_or_default(), MAX_SECRETS)?,
+        verdicts: asked.verdicts,
+        created_at: Timestamp::now(),
+    };
+    let creation = caller.creates(idempotency, show);
+    let created = services.store.create_source(new, creation).await?;
+    Ok(Made::of(created, show))
 }
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
-    caller: Caller,
+    caller: Caller<Viewer>,
     uri: Uri,
 ) -> Result<Json<PageBody<SourceBody>>, Problem> {
     let paging: Paging = super::query(&uri)?;
@@ -208,24 +236,53 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn read(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<SourceBody>, Problem> {
-    let id = super::path_id(&id, "source")?;
-    Ok(Json(
-        services.store.source(caller.organization, id).await?.into(),
-    ))
+    caller: Caller<Viewer>,
+    InPath(id): InPath<SourceId>,
+) -> Result<Tagged<SourceBody>, Problem> {
+    let source = services.store.source(caller.organization, id).await?;
+    Ok(Tagged(source.revision, source.into()))
+}
+
+/// Changes what is given, and nothing else.
+pub(in crate::http) async fn change(
+    State(services): State<Services>,
+    caller: Caller<Owner>,
+    InPath(id): InPath<SourceId>,
+    if_match: IfMatch,
+    JsonBody(fields): JsonBody<Changes>,
+) -> Result<Tagged<SourceBody>, Problem> {
+    let before = services.store.source(caller.organization, id).await?;
+    if_match.check(before.revision)?;
+    let asked = fields.over(&Asked::of(&before))?.check()?;
+    let after = Source {
+        patience: asked.patience()?,
+        repeat_window: asked.repeat_window()?,
+        name: asked.name,
+        dialect: asked.dialect,
+        proof: match asked.proof {
+            Some(proof) => proof::read(proof, MAX_SECRETS)?,
+            None => before.proof,
+        },
+        verdicts: asked.verdicts,
+        ..before
+    };
+    let source = services.store.update_source(after, caller.by(show)).await?;
+    Ok(Tagged(source.revision, source.into()))
 }
 
 pub(in crate::http) async fn delete(
     State(services): State<Services>,
-    caller: Caller,
-    Path(id): Path<String>,
+    caller: Caller<Owner>,
+    InPath(id): InPath<SourceId>,
+    if_match: Option<IfMatch>,
 ) -> Result<StatusCode, Problem> {
-    let id = super::path_id(&id, "source")?;
+    if let Some(if_match) = if_match {
+        let source = services.store.source(caller.organization, id).await?;
+        if_match.check(source.revision)?;
+    }
     services
         .store
-        .delete_source(caller.organization, id)
+        .delete_source(caller.organization, id, caller.by(show))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

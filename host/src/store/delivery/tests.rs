@@ -1,5 +1,6 @@
 //! Who gets which delivery, and what each statement reads.
 
+use super::super::setup::By;
 use super::*;
 use crate::domain::decision::EventAnswer;
 use crate::store::fixture::Fixture;
@@ -113,13 +114,18 @@ async fn with_its_endpoint_what_is_owed_is_cancelled_and_the_log_stays() {
     let fixture = Fixture::new().await;
     let (owed, failed) = (fixture.owed("").await, fixture.failed("").await);
     let store = fixture.store();
-    let deleted = store.delete_endpoint(fixture.organization, fixture.endpoint, fixture.at(1));
+    let deleted = store.delete_endpoint(
+        fixture.organization,
+        fixture.endpoint,
+        By::of_host(fixture.organization, fixture.at(1)),
+    );
     deleted.await.unwrap();
     assert_eq!(fixture.state(owed).await, State::Cancelled);
     assert_eq!(fixture.state(failed).await, State::Exhausted);
     assert!(fixture.claim(2, false).await.is_empty());
+    let author = Author::host(fixture.organization, fixture.at(2));
     for id in [owed, failed] {
-        let retried = store.retry_delivery(fixture.organization, id, true, fixture.at(2));
+        let retried = store.retry_delivery(fixture.organization, id, true, fixture.at(2), author);
         let error = retried.await.unwrap_err();
         assert!(matches!(error, StoreError::NotRetryable { .. }), "{error}");
     }
@@ -130,22 +136,23 @@ async fn a_retry_begins_the_schedule_anew_and_goes_on_counting() {
     let fixture = Fixture::new().await;
     let id = fixture.failed("").await;
     let (store, organization) = (fixture.store(), fixture.organization);
-    let retried = store.retry_delivery(organization, id, false, fixture.at(3));
+    let author = Author::host(organization, fixture.at(3));
+    let retried = store.retry_delivery(organization, id, false, fixture.at(3), author);
     retried.await.unwrap();
     let claimed = fixture.claim(3, false).await;
     assert_eq!((claimed[0].made, claimed[0].forgiven), (1, 1));
     // Being attempted, it stays with whoever has it.
-    let again = store.retry_delivery(organization, id, false, fixture.at(4));
+    let again = store.retry_delivery(organization, id, false, fixture.at(4), author);
     again.await.unwrap();
     assert!(fixture.claim(5, false).await.is_empty());
     fixture.end(id, 1, State::Delivered).await;
-    let refused = store.retry_delivery(organization, id, false, fixture.at(6));
+    let refused = store.retry_delivery(organization, id, false, fixture.at(6), author);
     let refused = refused.await.unwrap_err();
     assert!(
         matches!(refused, StoreError::NotRetryable { .. }),
         "{refused}"
     );
-    let meant = store.retry_delivery(organization, id, true, fixture.at(6));
+    let meant = store.retry_delivery(organization, id, true, fixture.at(6), author);
     meant.await.unwrap();
     assert_eq!(fixture.claim(6, false).await[0].made, 2);
 }

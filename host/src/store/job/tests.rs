@@ -14,7 +14,9 @@ async fn begin(fixture: &Fixture, task: Task) -> Job {
         task,
         created_at: Timestamp::now(),
     };
-    fixture.store().create_job(new).await.unwrap()
+    let creation = Creation::of_host(new.organization, new.created_at);
+    let created = fixture.store().create_job(new, creation).await.unwrap();
+    created.new().unwrap()
 }
 
 /// Works a retry off, and gives the job as it is then.
@@ -219,7 +221,11 @@ async fn no_more_jobs_run_than_may() {
         task: task(),
         created_at: Timestamp::now(),
     };
-    let refused = fixture.store().create_job(new).await.unwrap_err();
+    let refused = fixture
+        .store()
+        .create_job(new, Creation::of_host(fixture.organization, fixture.begin))
+        .await
+        .unwrap_err();
     assert!(matches!(refused, StoreError::TooMany { .. }), "{refused}");
 }
 

@@ -1,0 +1,99 @@
+//! Changes that meet: an answer carries its revision as an ETag, and who changes
+//! something says in `if-match` which revision they read.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, header};
+use serde::Serialize;
+
+use super::problem::{Code, Problem};
+use crate::domain::revision::Revision;
+
+/// A revision as an ETag.
+pub(super) fn etag(revision: Revision) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("\"{revision}\"")).ok()
+}
+
+/// An answer with its revision.
+#[derive(Debug)]
+pub(super) struct Tagged<T>(pub(super) Revision, pub(super) T);
+
+impl<T: Serialize> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        let Self(revision, body) = self;
+        let mut response = Json(body).into_response();
+        response
+            .headers_mut()
+            .extend(etag(revision).map(|tag| (header::ETAG, tag)));
+        response
+    }
+}
+
+/// Which revision a change is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum IfMatch {
+    /// Whatever it is (`*`).
+    Any,
+    OneOf(Vec<String>),
+}
+
+impl IfMatch {
+    pub(super) fn check(&self, current: Revision) -> Result<(), Problem> {
+        let current = format!("\"{current}\"");
+        match self {
+            Self::OneOf(tags) if !tags.contains(&current) => {
+                let detail = format!(
+                    "it was changed since you read it: its etag is {current} now; read it again and decide anew"
+                );
+                Err(Problem::new(Code::PreconditionFailed, detail).with("etag", current.into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn of(parts: &Parts) -> Result<Option<Self>, Problem> {
+        let mut tags = Vec::new();
+        for value in parts.headers.get_all(header::IF_MATCH) {
+            let wrong = || {
+                Problem::of_field(
+                    Code::InvalidParameter,
+                    "if-match",
+                    "if-match must be * or etags as they were read, such as \"3\"",
+                )
+            };
+            for tag in value.to_str().map_err(|_| wrong())?.split(',') {
+                match tag.trim() {
+                    "*" => return Ok(Some(Self::Any)),
+                    tag if tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"') => {
+                        tags.push(tag.to_owned());
+                    }
+                    _ => return Err(wrong()),
+                }
+            }
+        }
+        Ok((!tags.is_empty()).then_some(Self::OneOf(tags)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(parts)?.ok_or_else(|| {
+            Problem::new(
+                Code::PreconditionRequired,
+                "say which state you change: send the header if-match with the etag you read, or * for whatever it is",
+            )
+        })
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Self::of(parts)
+    }
+}
