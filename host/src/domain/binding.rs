@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decision::OnFailure;
@@ -16,7 +17,7 @@ use super::plugin::{Digest, Handlers, Name};
 use super::revision::Revision;
 
 /// What a binding applies to. A field that is absent matches anything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Selector {
     pub source: Option<SourceId>,
@@ -67,7 +68,7 @@ impl Selector {
 }
 
 /// The version a binding runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginVersion {
     #[serde(rename = "plugin")]
     pub name: Name,
@@ -76,7 +77,7 @@ pub struct PluginVersion {
 }
 
 /// The settings a plugin reads through `config`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Settings(pub serde_json::Map<String, serde_json::Value>);
 

@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Json;
@@ -23,6 +24,8 @@ use super::seed::Seed;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reason(String);
+
+crate::domain::schema::of!(Reason as String);
 
 impl Reason {
     pub const MAX_LEN: usize = 4096;
@@ -55,6 +58,8 @@ impl From<Reason> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Destination(String);
+
+crate::domain::schema::of!(Destination as String);
 
 impl Destination {
     const MAX_LEN: usize = 512;
@@ -122,7 +127,7 @@ pub enum InvalidAnswer {
 }
 
 /// Answers a start.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum StartAnswer {
     Accept {
@@ -139,7 +144,7 @@ pub enum StartAnswer {
 }
 
 /// Where to, and what only one platform knows about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     pub destination: Destination,
@@ -153,7 +158,7 @@ pub struct Target {
 }
 
 /// Answers a transfer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum TransferAnswer {
     Cold { target: Target },
@@ -162,7 +167,7 @@ pub enum TransferAnswer {
 }
 
 /// Answers a tool call.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum ToolAnswer {
     Answer { result: Json },
@@ -170,7 +175,7 @@ pub enum ToolAnswer {
 }
 
 /// One event for one endpoint, as a plugin asks for it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Addressed {
     pub endpoint: String,
     /// None sends the payload as it was received.
@@ -178,7 +183,7 @@ pub struct Addressed {
 }
 
 /// What becomes of a notice.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum EventAnswer {
     Unchanged {},
@@ -187,7 +192,7 @@ pub enum EventAnswer {
 }
 
 /// What becomes of a notice whose handler failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum EventVerdict {
     Unchanged {},
@@ -204,7 +209,7 @@ impl From<EventVerdict> for EventAnswer {
 }
 
 /// Any answer. Its JSON form is that of the answer within.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Answer {
     Start(StartAnswer),
@@ -224,7 +229,7 @@ pub enum Opinion {
 }
 
 /// Answers for when no plugin gave one: all of them, as a source has.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Verdicts {
     pub start: StartAnswer,
@@ -250,7 +255,7 @@ impl Default for Verdicts {
 }
 
 /// Verdicts for some events, as a binding has.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OnFailure {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -344,7 +349,7 @@ impl Outcome {
 }
 
 /// What went wrong in a plugin. The codes are public and stable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     Timeout,
@@ -369,7 +374,7 @@ impl fmt::Display for FailureCode {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Failure {
     pub code: FailureCode,
     pub message: String,
@@ -382,7 +387,7 @@ impl fmt::Display for Failure {
 }
 
 /// How one call of a plugin ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InvocationOutcome {
     Answered,

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How far a delivery has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// An attempt is to come, or is being made.
@@ -48,7 +49,7 @@ impl State {
 }
 
 /// Why an attempt got no reply. The codes are public and stable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SendFailure {
     /// No reply within the endpoint's timeout.
@@ -166,7 +167,9 @@ pub struct Schedule {
     jitter_percent: u8,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+crate::domain::schema::of!(Schedule as ScheduleForm);
+
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ScheduleForm {
     #[serde(default = "default_delays")]

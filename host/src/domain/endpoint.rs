@@ -13,6 +13,7 @@ mod url;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::filter::{Filter, InvalidPattern, KindPattern, Subject, Test};
@@ -58,7 +59,7 @@ pub enum Standing {
 }
 
 /// Why nothing is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Disabled {
     /// Somebody chose so.
@@ -80,7 +81,7 @@ impl Disabled {
 }
 
 /// What a customer sets, in the form of the API and of the store.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub url: EndpointUrl,

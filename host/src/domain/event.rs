@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Json;
@@ -14,7 +15,7 @@ use super::plugin::Handler;
 /// What a call event is about: `call.start`, `tool.call`, `call.completed`, …
 ///
 /// An open word, because every platform brings kinds of its own.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Kind(Cow<'static, str>);
 

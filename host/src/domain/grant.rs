@@ -4,13 +4,14 @@
 
 pub mod http;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::http::HttpGrant;
 use super::kv::Quota;
 
 /// Everything a binding grants.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Granted {
     /// The plugin's key-value space.
@@ -28,7 +29,7 @@ impl Granted {
 }
 
 /// The plugin's own space, and how much it may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KvGrant {
     pub entries: u64,

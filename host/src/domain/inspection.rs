@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Json;
@@ -35,7 +36,7 @@ impl Inspection {
 }
 
 /// A tool that a plugin answers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     pub name: String,
     pub description: String,
@@ -62,7 +63,7 @@ impl Tool {
 }
 
 /// What a component needs before it runs at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     pub memories: u32,
     /// Of the largest memory at its start.
@@ -73,7 +74,7 @@ pub struct Resources {
 }
 
 /// The public form of an inspection.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Report {
     pub digest: Digest,
     pub size: u64,
@@ -87,7 +88,7 @@ pub struct Report {
 }
 
 /// A permission in plain words.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Explained {
     pub name: Permission,
     pub description: &'static str,

@@ -4,6 +4,7 @@
 //! the work.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::State;
@@ -11,7 +12,7 @@ use super::event::Kind;
 use super::id::EndpointId;
 
 /// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Task {
     /// Failed deliveries become owed again.
@@ -25,7 +26,7 @@ pub enum Task {
 }
 
 /// Which failed deliveries are meant. Absent fields match everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Selection {
     pub endpoint: Option<EndpointId>,
@@ -39,7 +40,7 @@ pub struct Selection {
 }
 
 /// States in which a delivery has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Failed {
     Exhausted,

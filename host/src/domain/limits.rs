@@ -6,20 +6,21 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! limits {
     ($( $(#[$doc:meta])* $field:ident : $type:ty = $default:expr, $least:expr; )*) => {
         /// What a binding asks for; also an operator's ceilings. Absent fields are
         /// left to the defaults.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct Limits {
             $( $(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$type>, )*
         }
 
         /// What one call may use, every value known.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
         pub struct CallLimits {
             $( $(#[$doc])* pub $field: $type, )*
         }

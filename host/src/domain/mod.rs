@@ -31,6 +31,7 @@ pub mod permission;
 pub mod plugin;
 pub mod repeat;
 pub mod revision;
+mod schema;
 pub mod secret;
 pub mod seed;
 pub mod source;

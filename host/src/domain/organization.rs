@@ -1,6 +1,7 @@
 //! Organizations: tenants, and how much of the server each may use.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::OrganizationId;
@@ -18,7 +19,7 @@ pub struct Organization {
 
 /// How much an organization may have and do. What is absent is not limited beyond what
 /// the server limits for everybody.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quotas {
     /// Most plugins.

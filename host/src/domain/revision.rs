@@ -1,10 +1,13 @@
 //! Revisions: which state of something somebody has read.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Counts the changes of one thing, from 1 on. Whoever changes it says which revision
 /// they read, and is refused if it has changed since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Revision(u32);
 

@@ -9,6 +9,8 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct Secret(String);
 
+crate::domain::schema::of!(Secret as String);
+
 impl Secret {
     /// The text itself, for comparing, signing and storing.
     pub fn expose(&self) -> &str {

@@ -7,6 +7,9 @@ mod last_use;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response};
 use axum::extract::{FromRef as _, FromRequestParts};
 use http::request::Parts;
 use http::{HeaderName, header};
@@ -14,6 +17,7 @@ use jiff::Timestamp;
 
 pub use self::last_use::LastUse;
 use super::Services;
+use super::openapi;
 use super::problem::{Code, Problem};
 use crate::domain::access::{Scope, Token};
 use crate::domain::id::OrganizationId;
@@ -133,6 +137,25 @@ impl<R: Role> FromRequestParts<Services> for Caller<R> {
             token,
             role: PhantomData,
         })
+    }
+}
+
+impl<R: Role> OperationInput for Caller<R> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        openapi::needs(operation, R::SCOPE.as_str());
+        let organization = "In which organization an operator acts: its id or name.";
+        openapi::header(ctx, operation, ORGANIZATION.as_str(), organization, false);
+    }
+
+    fn inferred_early_responses(
+        ctx: &mut GenContext,
+        _: &mut Operation,
+    ) -> Vec<(Option<u16>, Response)> {
+        vec![
+            openapi::problem(ctx, 401, "There is no token, or it is not valid."),
+            openapi::problem(ctx, 403, "The token does not allow this."),
+            openapi::problem(ctx, 404, "There is no such thing in the organization."),
+        ]
     }
 }
 

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, RequestBody, Response};
+use aide::operation::set_body;
 use axum::body::Body;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::openapi;
 use super::problem::{Code, Problem};
 use crate::json;
 
@@ -125,4 +131,30 @@ pub(super) fn has_media_type(headers: &HeaderMap, wanted: &[&str]) -> bool {
     wanted
         .iter()
         .any(|wanted| essence.eq_ignore_ascii_case(wanted))
+}
+
+impl<T: JsonSchema> OperationInput for JsonBody<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let schema = ctx.schema.subschema_for::<T>();
+        let content = [("application/json".to_owned(), openapi::media(schema))];
+        let body = RequestBody {
+            content: content.into_iter().collect(),
+            required: true,
+            ..RequestBody::default()
+        };
+        set_body(ctx, operation, body);
+    }
+
+    fn inferred_early_responses(
+        ctx: &mut GenContext,
+        _: &mut Operation,
+    ) -> Vec<(Option<u16>, Response)> {
+        vec![
+            openapi::problem(ctx, 400, "The body is not JSON."),
+            openapi::problem(ctx, 408, "The body did not arrive in time."),
+            openapi::problem(ctx, 413, "The body is too large."),
+            openapi::problem(ctx, 415, "The body is not said to be JSON."),
+            openapi::problem(ctx, 422, "A field is missing or has a wrong value."),
+        ]
+    }
 }

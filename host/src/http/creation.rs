@@ -3,15 +3,20 @@
 
 use std::marker::PhantomData;
 
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented};
+use aide::{OperationInput, OperationOutput};
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::body;
+use super::body::{self, JsonBody};
+use super::openapi;
 use super::problem::{Code, Problem};
 use crate::store::{Created, Idempotency, Show};
 
@@ -51,6 +56,43 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Create<T> {
             body: body::object(&body)?,
             idempotency,
         })
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Create<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        JsonBody::<T>::operation_input(ctx, operation);
+        let key = "Sent again with the same key within a day, the request creates nothing more, and is answered as before.";
+        openapi::header(ctx, operation, KEY.as_str(), key, false);
+    }
+
+    fn inferred_early_responses(
+        ctx: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, Documented)> {
+        let mut problems = JsonBody::<T>::inferred_early_responses(ctx, operation);
+        problems.push(openapi::problem(
+            ctx,
+            409,
+            "It cannot be beside what there is.",
+        ));
+        problems
+    }
+}
+
+impl<B: JsonSchema, const STATUS: u16> OperationOutput for Made<B, STATUS> {
+    type Inner = B;
+
+    fn operation_response(ctx: &mut GenContext, _: &mut Operation) -> Option<Documented> {
+        Some(openapi::json::<B>(ctx, "What was created."))
+    }
+
+    fn inferred_responses(
+        ctx: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, Documented)> {
+        let made = Self::operation_response(ctx, operation);
+        made.map(|made| (Some(STATUS), made)).into_iter().collect()
     }
 }
 

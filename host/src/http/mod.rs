@@ -10,21 +10,27 @@
 mod api;
 mod auth;
 mod body;
+mod component;
 mod creation;
 mod hook;
+mod openapi;
 mod path;
 mod problem;
+mod query;
 mod revision;
 pub mod server;
 mod unread;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post, put};
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with, put_with};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::auth::{LastUse, TokenText};
+use self::openapi::{Pages, says};
 use self::problem::{Code, Problem};
 use crate::call::Switch;
 use crate::runtime::Runtime;
@@ -52,108 +58,25 @@ pub struct Caps {
 }
 
 pub fn router(services: Services) -> Router {
-    Router::new()
+    let mut document = openapi::document();
+    let router = ApiRouter::new()
+        .merge(sources())
+        .merge(plugins())
+        .merge(bindings())
+        .merge(endpoints())
+        .merge(deliveries())
+        .merge(events())
+        .merge(access())
+        .api_route(
+            "/healthz",
+            get_with(api::health, says("Tell whether it serves")),
+        )
         .route("/hooks/{source}", post(hook::receive))
-        .route(
-            "/api/v1/sources",
-            get(api::sources::list).post(api::sources::create),
-        )
-        .route(
-            "/api/v1/sources/{id}",
-            get(api::sources::read)
-                .patch(api::sources::change)
-                .delete(api::sources::delete),
-        )
-        .route("/api/v1/plugins", get(api::plugins::list))
-        .route("/api/v1/plugins/{name}", get(api::plugins::read))
-        .route(
-            "/api/v1/plugins/{name}/versions",
-            get(api::plugins::versions).post(api::plugins::upload),
-        )
-        .route(
-            "/api/v1/plugins/{name}/activate",
-            post(api::plugins::activate),
-        )
-        .route(
-            "/api/v1/plugins/{name}/rollback",
-            post(api::plugins::roll_back),
-        )
-        .route(
-            "/api/v1/bindings",
-            get(api::bindings::list).post(api::bindings::create),
-        )
-        .route(
-            "/api/v1/bindings/{id}",
-            get(api::bindings::read)
-                .patch(api::bindings::change)
-                .delete(api::bindings::delete),
-        )
-        .route(
-            "/api/v1/bindings/{id}/activate",
-            post(api::bindings::activate),
-        )
-        .route(
-            "/api/v1/bindings/{id}/rollback",
-            post(api::bindings::roll_back),
-        )
-        .route(
-            "/api/v1/endpoints",
-            get(api::endpoints::list).post(api::endpoints::create),
-        )
-        .route(
-            "/api/v1/endpoints/{id}",
-            get(api::endpoints::read)
-                .patch(api::endpoints::change)
-                .delete(api::endpoints::delete),
-        )
-        .route(
-            "/api/v1/endpoints/{id}/rotate",
-            post(api::endpoints::rotate),
-        )
-        .route(
-            "/api/v1/endpoints/{id}/health",
-            get(api::endpoint_health::read),
-        )
-        .route("/api/v1/endpoints/{id}/recover", post(api::jobs::recover))
-        .route("/api/v1/deliveries", get(api::deliveries::list))
-        .route(
-            "/api/v1/deliveries/retry",
-            post(api::deliveries::retry_many),
-        )
-        .route("/api/v1/deliveries/{id}", get(api::deliveries::read))
-        .route(
-            "/api/v1/deliveries/{id}/retry",
-            post(api::deliveries::retry),
-        )
-        .route("/api/v1/jobs", get(api::jobs::list))
-        .route("/api/v1/jobs/{id}", get(api::jobs::read))
-        .route("/api/v1/secrets", get(api::secrets::list))
-        .route(
-            "/api/v1/secrets/{name}",
-            put(api::secrets::put).delete(api::secrets::delete),
-        )
-        .route("/api/v1/events", get(api::events::list))
-        .route("/api/v1/events/{id}", get(api::events::read))
-        .route("/api/v1/decisions", get(api::decisions::list))
-        .route("/api/v1/whoami", get(api::whoami::read))
-        .route(
-            "/api/v1/tokens",
-            get(api::tokens::list).post(api::tokens::create),
-        )
-        .route(
-            "/api/v1/tokens/{id}",
-            get(api::tokens::read).delete(api::tokens::delete),
-        )
-        .route(
-            "/api/v1/organizations",
-            get(api::organizations::list).post(api::organizations::create),
-        )
-        .route(
-            "/api/v1/organizations/{id}",
-            get(api::organizations::read).patch(api::organizations::change),
-        )
-        .route("/api/v1/audit", get(api::audit::list))
-        .route("/healthz", get(api::health))
+        .route("/openapi.json", get(Pages::json))
+        .route("/docs", get(Pages::html))
+        .finish_api(&mut document);
+    openapi::finish(&mut document);
+    router
         .fallback(async || Problem::new(Code::NotFound, "there is no such path here"))
         .method_not_allowed_fallback(async || {
             Problem::new(
@@ -161,6 +84,201 @@ pub fn router(services: Services) -> Router {
                 "this path does not take this method",
             )
         })
+        .layer(Extension(Arc::new(Pages::of(&document))))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .with_state(services)
+}
+
+fn sources() -> ApiRouter<Services> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/sources",
+            get_with(api::sources::list, says("List sources"))
+                .post_with(api::sources::create, says("Create a source")),
+        )
+        .api_route(
+            "/api/v1/sources/{id}",
+            get_with(api::sources::read, says("Show a source"))
+                .patch_with(api::sources::change, says("Change a source"))
+                .delete_with(api::sources::delete, says("Delete a source")),
+        )
+}
+
+fn plugins() -> ApiRouter<Services> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/plugins",
+            get_with(api::plugins::list, says("List plugins")),
+        )
+        .api_route(
+            "/api/v1/plugins/{name}",
+            get_with(api::plugins::read, says("Show a plugin")),
+        )
+        .api_route(
+            "/api/v1/plugins/{name}/versions",
+            get_with(api::plugins::versions, says("List a plugin's versions"))
+                .post_with(api::plugins::upload, says("Upload a version of a plugin")),
+        )
+        .api_route(
+            "/api/v1/plugins/{name}/activate",
+            post_with(
+                api::plugins::activate,
+                says("Activate a version in all bindings of a plugin"),
+            ),
+        )
+        .api_route(
+            "/api/v1/plugins/{name}/rollback",
+            post_with(
+                api::plugins::roll_back,
+                says("Roll all bindings of a plugin back"),
+            ),
+        )
+}
+
+fn bindings() -> ApiRouter<Services> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/bindings",
+            get_with(api::bindings::list, says("List bindings"))
+                .post_with(api::bindings::create, says("Create a binding")),
+        )
+        .api_route(
+            "/api/v1/bindings/{id}",
+            get_with(api::bindings::read, says("Show a binding"))
+                .patch_with(api::bindings::change, says("Change a binding"))
+                .delete_with(api::bindings::delete, says("Delete a binding")),
+        )
+        .api_route(
+            "/api/v1/bindings/{id}/activate",
+            post_with(
+                api::bindings::activate,
+                says("Activate a version in a binding"),
+            ),
+        )
+        .api_route(
+            "/api/v1/bindings/{id}/rollback",
+            post_with(api::bindings::roll_back, says("Roll a binding back")),
+        )
+        .api_route(
+            "/api/v1/secrets",
+            get_with(api::secrets::list, says("List secrets")),
+        )
+        .api_route(
+            "/api/v1/secrets/{name}",
+            put_with(api::secrets::put, says("Set a secret"))
+                .delete_with(api::secrets::delete, says("Delete a secret")),
+        )
+}
+
+fn endpoints() -> ApiRouter<Services> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/endpoints",
+            get_with(api::endpoints::list, says("List endpoints"))
+                .post_with(api::endpoints::create, says("Create an endpoint")),
+        )
+        .api_route(
+            "/api/v1/endpoints/{id}",
+            get_with(api::endpoints::read, says("Show an endpoint"))
+                .patch_with(api::endpoints::change, says("Change an endpoint"))
+                .delete_with(api::endpoints::delete, says("Delete an endpoint")),
+        )
+        .api_route(
+            "/api/v1/endpoints/{id}/rotate",
+            post_with(
+                api::endpoints::rotate,
+                says("Replace an endpoint's signing secret"),
+            ),
+        )
+        .api_route(
+            "/api/v1/endpoints/{id}/health",
+            get_with(
+                api::endpoint_health::read,
+                says("Show how an endpoint does"),
+            ),
+        )
+        .api_route(
+            "/api/v1/endpoints/{id}/recover",
+            post_with(
+                api::jobs::recover,
+                says("Send an endpoint what it did not get"),
+            ),
+        )
+}
+
+fn deliveries() -> ApiRouter<Services> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/deliveries",
+            get_with(api::deliveries::list, says("List deliveries")),
+        )
+        .api_route(
+            "/api/v1/deliveries/retry",
+            post_with(
+                api::deliveries::retry_many,
+                says("Send failed deliveries again"),
+            ),
+        )
+        .api_route(
+            "/api/v1/deliveries/{id}",
+            get_with(api::deliveries::read, says("Show a delivery")),
+        )
+        .api_route(
+            "/api/v1/deliveries/{id}/retry",
+            post_with(api::deliveries::retry, says("Send a delivery again")),
+        )
+        .api_route("/api/v1/jobs", get_with(api::jobs::list, says("List jobs")))
+        .api_route(
+            "/api/v1/jobs/{id}",
+            get_with(api::jobs::read, says("Show a job")),
+        )
+}
+
+fn events() -> ApiRouter<Services> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/events",
+            get_with(api::events::list, says("List events")),
+        )
+        .api_route(
+            "/api/v1/events/{id}",
+            get_with(api::events::read, says("Show an event")),
+        )
+        .api_route(
+            "/api/v1/decisions",
+            get_with(api::decisions::list, says("List decisions")),
+        )
+}
+
+/// Who may do what, and did.
+fn access() -> ApiRouter<Services> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/whoami",
+            get_with(api::whoami::read, says("Tell whose token this is")),
+        )
+        .api_route(
+            "/api/v1/tokens",
+            get_with(api::tokens::list, says("List tokens"))
+                .post_with(api::tokens::create, says("Create a token")),
+        )
+        .api_route(
+            "/api/v1/tokens/{id}",
+            get_with(api::tokens::read, says("Show a token"))
+                .delete_with(api::tokens::delete, says("Revoke a token")),
+        )
+        .api_route(
+            "/api/v1/organizations",
+            get_with(api::organizations::list, says("List organizations"))
+                .post_with(api::organizations::create, says("Create an organization")),
+        )
+        .api_route(
+            "/api/v1/organizations/{id}",
+            get_with(api::organizations::read, says("Show an organization"))
+                .patch_with(api::organizations::change, says("Change an organization")),
+        )
+        .api_route(
+            "/api/v1/audit",
+            get_with(api::audit::list, says("List what was changed")),
+        )
 }

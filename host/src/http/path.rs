@@ -1,11 +1,17 @@
 //! What is named in a path. A text that cannot be the name of anything names nothing,
 //! so it is not found; where the path names what is to be, it is wrong.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
+use aide::OperationInput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response};
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::openapi;
 use super::problem::{Code, Problem};
 use crate::domain::id::{
     BindingId, DeliveryId, EndpointId, EventId, JobId, OrganizationId, SourceId, TokenId,
@@ -13,7 +19,7 @@ use crate::domain::id::{
 use crate::domain::plugin::{InvalidName, Name};
 
 /// Something that paths name.
-pub(super) trait Noun: FromStr<Err: std::fmt::Display> + Send {
+pub(super) trait Noun: FromStr<Err: std::fmt::Display> + JsonSchema + Send {
     const NOUN: &'static str;
     /// What the path's part is called.
     const PARAMETER: &'static str = "id";
@@ -43,6 +49,16 @@ macro_rules! names {
         $($(#[$doc])*
         #[derive(Debug, Clone)]
         pub(super) struct $name(pub(super) Name);
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                Name::json_schema(generator)
+            }
+        }
 
         impl FromStr for $name {
             type Err = InvalidName;
@@ -104,5 +120,34 @@ impl<T: Noun, S: Send + Sync> FromRequestParts<S> for NewInPath<T> {
             Problem::of_field(Code::InvalidParameter, parameter, detail)
         })?;
         Ok(Self(named))
+    }
+}
+
+fn document<T: Noun>(ctx: &mut GenContext, operation: &mut Operation) {
+    let schema = T::json_schema(&mut ctx.schema);
+    let what = format!("The {}'s.", T::NOUN);
+    openapi::path(ctx, operation, T::PARAMETER, &what, schema);
+}
+
+impl<T: Noun> OperationInput for InPath<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        document::<T>(ctx, operation);
+    }
+}
+
+impl<T: Noun> OperationInput for NewInPath<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        document::<T>(ctx, operation);
+    }
+
+    fn inferred_early_responses(
+        ctx: &mut GenContext,
+        _: &mut Operation,
+    ) -> Vec<(Option<u16>, Response)> {
+        vec![openapi::problem(
+            ctx,
+            400,
+            "The path names nothing that can be.",
+        )]
     }
 }

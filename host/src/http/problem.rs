@@ -7,17 +7,22 @@
 
 use std::collections::BTreeMap;
 
+use aide::OperationOutput;
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::openapi;
 use crate::call::{CallError, RouteError};
 use crate::json::ReadError;
 use crate::runtime::Rejection;
 use crate::store::StoreError;
 
 /// The public codes. They are stable: programs decide by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Code {
     InvalidJson,
@@ -209,6 +214,42 @@ struct ProblemBody<'a> {
     field: Option<&'a str>,
     #[serde(flatten)]
     extra: BTreeMap<&'a str, &'a serde_json::Value>,
+}
+
+/// A problem as clients read it.
+#[derive(JsonSchema)]
+#[schemars(rename = "Problem")]
+#[allow(dead_code)] // Only its schema is used.
+pub(super) struct ProblemForm {
+    /// `urn:hookswitch:problem:` and the code.
+    #[schemars(rename = "type")]
+    problem_type: String,
+    title: String,
+    status: u16,
+    /// Stable: programs decide by it.
+    code: Code,
+    /// For people.
+    detail: String,
+    /// The field or parameter at fault.
+    #[schemars(default)]
+    field: Option<String>,
+}
+
+/// Any error is a problem.
+impl OperationOutput for Problem {
+    type Inner = ProblemForm;
+
+    fn operation_response(ctx: &mut GenContext, _: &mut Operation) -> Option<Documented> {
+        Some(openapi::problem_response(ctx, "Another problem."))
+    }
+
+    fn inferred_responses(
+        ctx: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, Documented)> {
+        let problem = Self::operation_response(ctx, operation);
+        problem.map(|it| (None, it)).into_iter().collect()
+    }
 }
 
 impl IntoResponse for Problem {

@@ -1,13 +1,18 @@
 //! Changes that meet: an answer carries its revision as an ETag, and who changes
 //! something says in `if-match` which revision they read.
 
+use aide::generate::GenContext;
+use aide::openapi::{Operation, Response as Documented};
+use aide::{OperationInput, OperationOutput};
 use axum::Json;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::openapi;
 use super::problem::{Code, Problem};
 use crate::domain::revision::Revision;
 
@@ -95,5 +100,42 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
         Self::of(parts)
+    }
+}
+
+impl OperationInput for IfMatch {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        let tag = "The ETag that was read, or `*` for whatever it is.";
+        openapi::header(ctx, operation, header::IF_MATCH.as_str(), tag, true);
+    }
+
+    fn inferred_early_responses(
+        ctx: &mut GenContext,
+        _: &mut Operation,
+    ) -> Vec<(Option<u16>, Documented)> {
+        vec![
+            openapi::problem(ctx, 409, "It was changed at the same time."),
+            openapi::problem(ctx, 412, "It was changed since it was read."),
+            openapi::problem(ctx, 428, "Which revision is changed is not said."),
+        ]
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Tagged<T> {
+    type Inner = T;
+
+    fn operation_response(ctx: &mut GenContext, _: &mut Operation) -> Option<Documented> {
+        Some(openapi::json::<T>(
+            ctx,
+            "As it stands; its ETag is the revision.",
+        ))
+    }
+
+    fn inferred_responses(
+        ctx: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, Documented)> {
+        let shown = Self::operation_response(ctx, operation);
+        shown.map(|shown| (Some(200), shown)).into_iter().collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use super::path::Path;
 use crate::domain::event::Kind;
 
 /// All that it names must hold; what it leaves out matches everything.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// Any of them.
@@ -58,7 +59,7 @@ impl Filter {
 
 /// How a field has to be. A field that is not there passes no test but
 /// `"exists": false` and `not_equals`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
     Equals(Value),
@@ -112,6 +113,8 @@ pub enum KindPattern {
     Below(String),
     Exactly(Kind),
 }
+
+crate::domain::schema::of!(KindPattern as String);
 
 /// A text that is no pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,8 @@ use serde_json::Value;
 #[serde(try_from = "String", into = "String")]
 pub struct Path(String);
 
+crate::domain::schema::of!(Path as String);
+
 /// A text that is no path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected the names of fields joined by dots, such as result.reason")]

@@ -14,6 +14,8 @@ pub struct SigningSecret {
     key: Vec<u8>,
 }
 
+crate::domain::schema::of!(SigningSecret as String);
+
 /// A text that is no signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected whsec_ followed by 24 to 64 bytes in base64")]

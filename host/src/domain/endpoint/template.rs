@@ -18,6 +18,8 @@ pub struct BodyTemplate {
     parts: Vec<Part>,
 }
 
+crate::domain::schema::of!(BodyTemplate as String);
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),

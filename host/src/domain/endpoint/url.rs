@@ -11,6 +11,8 @@ use crate::domain::grant::http::Scheme;
 #[serde(try_from = "String", into = "String")]
 pub struct EndpointUrl(Url);
 
+crate::domain::schema::of!(EndpointUrl as String);
+
 /// A text that is no endpoint's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::http::Method;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::header::{
@@ -21,7 +22,7 @@ pub use self::host::{Host, HostPattern, InvalidHost};
 use crate::domain::plugin::Name;
 
 /// One host that may be called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpGrant {
     pub host: HostPattern,
@@ -64,7 +65,9 @@ impl HttpGrant {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
     #[default]
@@ -85,6 +88,8 @@ impl Scheme {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MethodName(Cow<'static, str>);
+
+crate::domain::schema::of!(MethodName as String);
 
 impl MethodName {
     pub const POST: Self = Self(Cow::Borrowed("POST"));

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::Uri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PageBody, Paging, Time};
@@ -11,9 +11,10 @@ use crate::domain::id::{AuditId, TokenId};
 use crate::http::Services;
 use crate::http::auth::{Caller, Owner};
 use crate::http::problem::Problem;
+use crate::http::query::Query;
 use crate::store::{AuditFilter, AuditLine};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct AuditBody {
     id: AuditId,
     /// Null: the server itself.
@@ -44,11 +45,12 @@ impl From<AuditLine> for AuditBody {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListAudit {
+pub(in crate::http) struct ListAudit {
     what: Option<String>,
     subject: Option<String>,
+    #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -56,14 +58,13 @@ struct ListAudit {
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Owner>,
-    uri: Uri,
-) -> Result<Json<PageBody<AuditBody>>, Problem> {
-    let ListAudit {
+    Query(ListAudit {
         what,
         subject,
         limit,
         cursor,
-    } = super::query(&uri)?;
+    }): Query<ListAudit>,
+) -> Result<Json<PageBody<AuditBody>>, Problem> {
     let page = Paging { limit, cursor }.request()?;
     let filter = AuditFilter { what, subject };
     let page = services

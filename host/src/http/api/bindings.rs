@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::{StatusCode, Uri};
+use axum::response::NoContent;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -25,15 +26,17 @@ use crate::http::body::JsonBody;
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::{Code, Problem};
+use crate::http::query::Query;
 use crate::http::revision::{IfMatch, Tagged};
 use crate::ingest::{self, Dialect};
 use crate::json::ReadError;
 use crate::store::{NewBinding, StoreError, VersionChange};
 
 /// What a binding is asked to be.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schemars(rename = "BindingFields")]
+pub(in crate::http) struct Asked {
     /// Of a new one.
     #[serde(skip_serializing)]
     plugin: Option<Name>,
@@ -52,7 +55,7 @@ struct Asked {
     grants: Granted,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct BindingBody {
     id: BindingId,
     #[serde(flatten)]
@@ -68,7 +71,7 @@ pub(in crate::http) struct BindingBody {
 }
 
 /// How a circuit breaker stands in this server: a binding's, or an endpoint's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CircuitBody {
     Closed,
@@ -187,7 +190,7 @@ async fn plugin_version(
 }
 
 /// Which version a binding shall run from now on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Activate {
     pub(super) version: u32,
@@ -411,12 +414,11 @@ pub(in crate::http) async fn create(
     State(services): State<Services>,
     caller: Caller<Developer>,
     Create {
-        body: fields,
+        body: asked,
         idempotency,
-    }: Create<Changes>,
+    }: Create<Asked>,
 ) -> Result<Made<BindingBody>, Problem> {
     let organization = caller.organization;
-    let asked: Asked = fields.read()?;
     let (plugin, version) = plugin_version(&asked, &services, organization).await?;
     asked
         .check(&version.inspection.exports, &services, organization)
@@ -444,7 +446,7 @@ pub(in crate::http) async fn change(
     caller: Caller<Developer>,
     InPath(id): InPath<BindingId>,
     if_match: IfMatch,
-    JsonBody(fields): JsonBody<Changes>,
+    JsonBody(fields): JsonBody<Changes<Asked>>,
 ) -> Result<Tagged<BindingBody>, Problem> {
     for (field, way) in [
         ("plugin", "cannot be changed: make another binding"),
@@ -485,9 +487,8 @@ pub(in crate::http) async fn change(
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<PageBody<BindingBody>>, Problem> {
-    let paging: Paging = super::query(&uri)?;
     let page = services
         .store
         .bindings(caller.organization, paging.request()?)
@@ -514,7 +515,7 @@ pub(in crate::http) async fn delete(
     caller: Caller<Developer>,
     InPath(id): InPath<BindingId>,
     if_match: Option<IfMatch>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     if let Some(if_match) = if_match {
         let binding = services.store.binding(caller.organization, id).await?;
         if_match.check(binding.revision)?;
@@ -523,5 +524,5 @@ pub(in crate::http) async fn delete(
         .store
         .delete_binding(caller.organization, id, caller.by(show))
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -1,82 +1,120 @@
 //! The fields of a request that creates or changes something: as they were written, so
 //! that what only passes through keeps its form.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::http::problem::Problem;
 use crate::json;
 
-/// An object's fields. None is there twice.
-#[derive(Debug, Default)]
-pub(in crate::http) struct Changes(BTreeMap<String, Box<RawValue>>);
+type Fields = BTreeMap<String, Box<RawValue>>;
 
-impl<'de> Deserialize<'de> for Changes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields)
+/// Some fields of a `T`. None is there twice.
+#[derive(Debug)]
+pub(in crate::http) struct Changes<T> {
+    fields: Fields,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> From<Fields> for Changes<T> {
+    fn from(fields: Fields) -> Self {
+        Self {
+            fields,
+            of: PhantomData,
+        }
     }
 }
 
-struct Fields;
+/// All fields may be absent, and be null.
+impl<T: JsonSchema> JsonSchema for Changes<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("ChangesOf{}", T::schema_name()).into()
+    }
 
-impl<'de> Visitor<'de> for Fields {
-    type Value = Changes;
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::json_schema(generator);
+        schema.remove("required");
+        if let Some(Value::Object(properties)) = schema.ensure_object().get_mut("properties") {
+            for property in properties.values_mut() {
+                let given = property.take();
+                *property = serde_json::json!({"anyOf": [given, {"type": "null"}]});
+            }
+        }
+        schema
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Changes<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = deserializer.deserialize_map(EachOnce)?;
+        Ok(fields.into())
+    }
+}
+
+struct EachOnce;
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Fields;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Changes, A::Error> {
-        let mut fields = BTreeMap::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Fields::new();
         while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
             if fields.contains_key(&name) {
                 return Err(A::Error::custom(format!("duplicate field `{name}`")));
             }
             fields.insert(name, value);
         }
-        Ok(Changes(fields))
+        Ok(fields)
     }
 }
 
-impl Changes {
+impl<T> Changes<T> {
     pub(super) fn has(&self, field: &str) -> bool {
-        self.0.contains_key(field)
+        self.fields.contains_key(field)
     }
 
     /// Takes a field out. One that is `null` is as good as absent.
-    pub(super) fn take<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, Problem> {
-        match self.0.remove(field) {
+    pub(super) fn take<F: DeserializeOwned>(&mut self, field: &str) -> Result<Option<F>, Problem> {
+        match self.fields.remove(field) {
             Some(value) if value.get() != "null" => Ok(Some(json::part(&value, field)?)),
             _ => Ok(None),
         }
     }
 
     /// Reads the fields as something new.
-    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
-        Ok(json::object(&text(self.0))?)
+    pub(super) fn read<U: DeserializeOwned>(self) -> Result<U, Problem> {
+        Ok(json::object(&text(&self.fields))?)
     }
 
     /// Reads the fields over what was before. `null` gives a field its default back.
-    pub(super) fn over<T: DeserializeOwned + Serialize>(self, before: &T) -> Result<T, Problem> {
+    pub(super) fn over<U: DeserializeOwned + Serialize>(self, before: &U) -> Result<U, Problem> {
         let before = serde_json::to_string(before).unwrap_or_default();
-        let Self(mut fields) = serde_json::from_str(&before).unwrap_or_default();
-        fields.extend(self.0);
-        Ok(json::object(&text(fields))?)
+        let mut fields: Fields = serde_json::from_str(&before).unwrap_or_default();
+        fields.extend(self.fields);
+        Ok(json::object(&text(&fields))?)
     }
 }
 
 /// Fields that are not `null` as an object.
-fn text(fields: BTreeMap<String, Box<RawValue>>) -> String {
+fn text(fields: &Fields) -> String {
     let mut text = String::from("{");
     for (name, value) in fields.iter().filter(|(_, value)| value.get() != "null") {
         if text.len() > 1 {
             text.push(',');
         }
-        text.push_str(&serde_json::Value::from(name.as_str()).to_string());
+        text.push_str(&Value::from(name.as_str()).to_string());
         text.push(':');
         text.push_str(value.get());
     }
@@ -98,7 +136,7 @@ mod tests {
         data: serde_json::Value,
     }
 
-    fn changes(text: &str) -> Changes {
+    fn changes(text: &str) -> Changes<Thing> {
         serde_json::from_str(text).unwrap()
     }
 
@@ -114,17 +152,17 @@ mod tests {
             .unwrap();
         assert_eq!(after.name, "a");
         assert_eq!(after.size, 0);
-        assert!(changes(r#"{"colour": 1}"#).over(&before).is_err());
+        assert!(changes(r#"{"colour": 1}"#).over::<Thing>(&before).is_err());
     }
 
     #[test]
     fn a_field_that_is_there_twice_is_refused() {
-        assert!(serde_json::from_str::<Changes>(r#"{"a": 1, "a": 2}"#).is_err());
+        assert!(serde_json::from_str::<Changes<Thing>>(r#"{"a": 1, "a": 2}"#).is_err());
     }
 
     #[test]
     fn values_keep_the_form_they_were_written_in() {
-        let all = text(changes(r#"{"n": 1.50, "o": {"z": 1, "a": 2}, "x": null}"#).0);
+        let all = text(&changes(r#"{"n": 1.50, "o": {"z": 1, "a": 2}, "x": null}"#).fields);
         assert_eq!(all, r#"{"n":1.50,"o":{"z": 1, "a": 2}}"#);
     }
 }

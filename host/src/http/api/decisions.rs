@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::Uri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{PageBody, Paging, Time};
@@ -11,9 +11,10 @@ use crate::domain::id::EventId;
 use crate::http::Services;
 use crate::http::auth::{Caller, Viewer};
 use crate::http::problem::Problem;
+use crate::http::query::{Query, invalid};
 use crate::store::event::StoredDecision;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct DecisionBody {
     event: EventId,
     kind: String,
@@ -26,7 +27,7 @@ pub(in crate::http) struct DecisionBody {
     decided_at: Time,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ReplyBody {
     status: u16,
     body: Option<JsonText>,
@@ -50,10 +51,11 @@ impl From<StoredDecision> for DecisionBody {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListDecisions {
+pub(in crate::http) struct ListDecisions {
     outcome: Option<String>,
+    #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -61,17 +63,16 @@ struct ListDecisions {
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
-) -> Result<Json<PageBody<DecisionBody>>, Problem> {
-    let ListDecisions {
+    Query(ListDecisions {
         outcome,
         limit,
         cursor,
-    } = super::query(&uri)?;
+    }): Query<ListDecisions>,
+) -> Result<Json<PageBody<DecisionBody>>, Problem> {
     if let Some(outcome) = &outcome
         && !matches!(outcome.as_str(), "answered" | "verdict")
     {
-        return Err(super::invalid("outcome", "must be answered or verdict"));
+        return Err(invalid("outcome", "must be answered or verdict"));
     }
     let page = Paging { limit, cursor }.request()?;
     let page = services

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::Uri;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -20,10 +20,11 @@ use crate::http::body::JsonBody;
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::query::{Query, invalid};
 use crate::store::StoreError;
 use crate::store::delivery::{DeliveryFilter, DeliverySummary, StoredAttempt};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct DeliveryBody {
     id: DeliveryId,
     event: EventId,
@@ -64,7 +65,7 @@ impl From<DeliverySummary> for DeliveryBody {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct DeliveryDetailBody {
     #[serde(flatten)]
     delivery: DeliveryBody,
@@ -73,7 +74,7 @@ pub(in crate::http) struct DeliveryDetailBody {
     attempts: Vec<AttemptBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct AttemptBody {
     number: u32,
     started_at: Time,
@@ -98,9 +99,9 @@ impl From<StoredAttempt> for AttemptBody {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListDeliveries {
+pub(in crate::http) struct ListDeliveries {
     endpoint: Option<String>,
     event: Option<String>,
     kind: Option<String>,
@@ -108,6 +109,7 @@ struct ListDeliveries {
     call: Option<String>,
     since: Option<String>,
     until: Option<String>,
+    #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -132,7 +134,7 @@ fn parameter<T, E: std::fmt::Display>(
     read: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {
     let value = text.map(read).transpose();
-    value.map_err(|error| super::invalid(name, format!("is wrong: {error}")))
+    value.map_err(|error| invalid(name, format!("is wrong: {error}")))
 }
 
 fn state(text: &str) -> Result<delivery::State, String> {
@@ -150,9 +152,8 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
+    Query(list): Query<ListDeliveries>,
 ) -> Result<Json<PageBody<DeliveryBody>>, Problem> {
-    let list: ListDeliveries = super::query(&uri)?;
     let filter = list.filter()?;
     let page = Paging {
         limit: list.limit,
@@ -190,7 +191,7 @@ async fn detail(
     }))
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::http) struct Retry {
     /// Sends what was delivered once more.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Time;
@@ -13,7 +14,7 @@ use crate::http::auth::{Caller, Viewer};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct HealthBody {
     endpoint: EndpointId,
     attempts: u32,

@@ -1,11 +1,13 @@
 //! `/api/v1/endpoints`
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use http::{StatusCode, Uri};
+use axum::response::NoContent;
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -24,6 +26,7 @@ use crate::http::body::JsonBody;
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::query::Query;
 use crate::http::revision::{IfMatch, Tagged};
 use crate::json;
 use crate::store::{Action, Creation, NewEndpoint};
@@ -34,11 +37,47 @@ struct Fields {
     enabled: Option<bool>,
     proof: Option<Vec<ProofBody>>,
     signing_secret: Option<SigningSecret>,
-    settings: Changes,
+    settings: Changes<Form>,
+}
+
+/// An endpoint's fields, for the API's description.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename = "EndpointFields")]
+#[allow(dead_code)] // Only its schema is used.
+pub(in crate::http) struct Form {
+    name: Name,
+    #[schemars(default = "enabled")]
+    enabled: bool,
+    #[schemars(default)]
+    proof: Vec<ProofBody>,
+    /// One is made up unless given.
+    #[schemars(default)]
+    signing_secret: Option<SigningSecret>,
+    #[serde(flatten)]
+    settings: Settings,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// The fields of a new endpoint: some may be absent, and those are not null.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(in crate::http) struct New(Changes<Form>);
+
+impl JsonSchema for New {
+    fn schema_name() -> Cow<'static, str> {
+        Form::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Form::json_schema(generator)
+    }
 }
 
 impl Fields {
-    fn read(mut fields: Changes) -> Result<Self, Problem> {
+    fn read(mut fields: Changes<Form>) -> Result<Self, Problem> {
         Ok(Self {
             name: fields.take("name")?,
             enabled: fields.take("enabled")?,
@@ -52,7 +91,7 @@ impl Fields {
 /// How many secrets a proof can be made with: the one that holds, and the next.
 const MAX_SECRETS: usize = 2;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct EndpointBody {
     id: EndpointId,
     name: Name,
@@ -72,7 +111,7 @@ pub(in crate::http) struct EndpointBody {
     signing_secret: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum StandingBody {
     Enabled,
@@ -152,7 +191,7 @@ fn new_secret() -> SigningSecret {
 /// default back.
 async fn settings(
     before: Option<&Settings>,
-    changes: Changes,
+    changes: Changes<Form>,
     services: &Services,
     organization: OrganizationId,
 ) -> Result<Settings, Problem> {
@@ -201,9 +240,9 @@ pub(in crate::http) async fn create(
     State(services): State<Services>,
     caller: Caller<Owner>,
     Create {
-        body: fields,
+        body: New(fields),
         idempotency,
-    }: Create<Changes>,
+    }: Create<New>,
 ) -> Result<Made<EndpointBody>, Problem> {
     let fields = Fields::read(fields)?;
     let name = fields
@@ -237,7 +276,7 @@ pub(in crate::http) async fn change(
     caller: Caller<Owner>,
     InPath(id): InPath<EndpointId>,
     if_match: IfMatch,
-    JsonBody(fields): JsonBody<Changes>,
+    JsonBody(fields): JsonBody<Changes<Form>>,
 ) -> Result<Tagged<EndpointBody>, Problem> {
     if fields.has("signing_secret") {
         let problem = "is replaced by POST /api/v1/endpoints/{id}/rotate";
@@ -296,7 +335,7 @@ fn later(last: Timestamp) -> Timestamp {
     Timestamp::now().max(next)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Rotate {
     /// One is made up unless given.
@@ -351,9 +390,8 @@ pub(in crate::http) async fn rotate(
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<PageBody<EndpointBody>>, Problem> {
-    let paging: Paging = super::query(&uri)?;
     let page = services
         .store
         .endpoints(caller.organization, paging.request()?)
@@ -375,7 +413,7 @@ pub(in crate::http) async fn delete(
     caller: Caller<Owner>,
     InPath(id): InPath<EndpointId>,
     if_match: Option<IfMatch>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     if let Some(if_match) = if_match {
         let endpoint = services.store.endpoint(caller.organization, id).await?;
         if_match.check(endpoint.revision)?;
@@ -384,5 +422,5 @@ pub(in crate::http) async fn delete(
         .store
         .delete_endpoint(caller.organization, id, caller.by(show))
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

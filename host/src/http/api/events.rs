@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::Uri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::DecisionBody;
@@ -18,10 +18,11 @@ use crate::http::Services;
 use crate::http::auth::{Caller, Viewer};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::query::{Query, invalid};
 use crate::store::delivery::DeliverySummary;
 use crate::store::event::{EventFilter, EventState, EventSummary};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct EventBody {
     id: EventId,
     source: Option<SourceId>,
@@ -35,7 +36,7 @@ pub(in crate::http) struct EventBody {
     received_at: Time,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct EventDetailBody {
     #[serde(flatten)]
     event: EventBody,
@@ -45,14 +46,15 @@ pub(in crate::http) struct EventDetailBody {
     deliveries: Vec<DeliveryBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct LogBody {
     binding: BindingId,
     #[serde(flatten)]
     line: LogLine,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EventDelivery")]
 struct DeliveryBody {
     id: DeliveryId,
     endpoint: EndpointId,
@@ -100,12 +102,13 @@ impl DeliveryBody {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListEvents {
+pub(in crate::http) struct ListEvents {
     source: Option<String>,
     kind: Option<String>,
     call: Option<String>,
+    #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -115,9 +118,8 @@ impl ListEvents {
         let source = self.source.as_deref().map(str::parse).transpose();
         let kind = self.kind.as_deref().map(Kind::parse).transpose();
         Ok(EventFilter {
-            source: source
-                .map_err(|error| super::invalid("source", format!("is wrong: {error}")))?,
-            kind: kind.map_err(|error| super::invalid("kind", format!("is wrong: {error}")))?,
+            source: source.map_err(|error| invalid("source", format!("is wrong: {error}")))?,
+            kind: kind.map_err(|error| invalid("kind", format!("is wrong: {error}")))?,
             call: self.call.clone(),
         })
     }
@@ -126,9 +128,8 @@ impl ListEvents {
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
+    Query(list): Query<ListEvents>,
 ) -> Result<Json<PageBody<EventBody>>, Problem> {
-    let list: ListEvents = super::query(&uri)?;
     let filter = list.filter()?;
     let page = Paging {
         limit: list.limit,

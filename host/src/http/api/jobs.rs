@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::Uri;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,10 +17,11 @@ use crate::http::auth::{Caller, Developer, Viewer};
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::query::Query;
 use crate::store::Idempotency;
 use crate::store::job::{Job, JobState, NewJob};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct JobBody {
     id: JobId,
     task: TaskBody,
@@ -32,7 +33,7 @@ pub(in crate::http) struct JobBody {
     ended_at: Option<Time>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum TaskBody {
     Retry {
@@ -112,7 +113,7 @@ pub(super) async fn begin(
 
 pub(super) const ACCEPTED: u16 = 202;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Recover {
     since: Timestamp,
@@ -135,9 +136,8 @@ pub(in crate::http) async fn recover(
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<PageBody<JobBody>>, Problem> {
-    let paging: Paging = super::query(&uri)?;
     let page = services
         .store
         .jobs(caller.organization, paging.request()?)

@@ -20,21 +20,25 @@ pub(super) mod sources;
 pub(super) mod tokens;
 pub(super) mod whoami;
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::Services;
-use super::problem::{Code, Problem};
+use super::problem::Problem;
+use super::query::invalid;
 use crate::domain::decision::Answer;
 use crate::domain::plugin::Handler;
 use crate::ingest::{self, Dialect};
 use crate::store::{Page, PageRequest};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Health {
     status: &'static str,
     version: &'static str,
@@ -59,13 +63,24 @@ impl Serialize for Time {
     }
 }
 
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
+    }
+}
+
 const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 200;
 
 /// Query parameters of every list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Paging {
+pub(super) struct Paging {
+    #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -92,35 +107,13 @@ fn parse_cursor(text: &str) -> Result<Uuid, Problem> {
         .map_err(|_| invalid("cursor", "must be the next_cursor of the page before"))
 }
 
-/// A query parameter or a part of the path that has a wrong value.
-fn invalid(parameter: &str, problem: impl AsRef<str>) -> Problem {
-    let detail = format!("{parameter} {}", problem.as_ref());
-    Problem::of_field(Code::InvalidParameter, parameter, detail)
-}
-
-/// A query string, read so that a mistake names the parameter.
-fn query<T: serde::de::DeserializeOwned>(uri: &http::Uri) -> Result<T, Problem> {
-    let query = axum::extract::Query::<T>::try_from_uri(uri).map_err(|error| {
-        let message = error.body_text();
-        match message
-            .split('`')
-            .nth(1)
-            .filter(|_| message.contains("unknown field"))
-        {
-            Some(name) => invalid(name, "is not a parameter of this list"),
-            None => Problem::new(Code::InvalidParameter, message),
-        }
-    })?;
-    Ok(query.0)
-}
-
 /// A body as JSON. Those of the API can all be written.
 fn shown(body: impl Serialize) -> Value {
     serde_json::to_value(body).unwrap_or_default()
 }
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct PageBody<T> {
     data: Vec<T>,
     next_cursor: Option<String>,

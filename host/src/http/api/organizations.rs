@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::Uri;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -20,10 +20,11 @@ use crate::http::body::JsonBody;
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::query::Query;
 use crate::http::revision::{IfMatch, Tagged};
 use crate::store::NewOrganization;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct OrganizationBody {
     id: OrganizationId,
     name: Name,
@@ -49,8 +50,9 @@ fn show(organization: &Organization) -> Value {
 }
 
 /// What an organization is asked to be.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OrganizationFields")]
 pub(in crate::http) struct Asked {
     name: Name,
     #[serde(default)]
@@ -76,9 +78,8 @@ pub(in crate::http) async fn create(
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     _: Caller<Operator>,
-    uri: Uri,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<PageBody<OrganizationBody>>, Problem> {
-    let paging: Paging = super::query(&uri)?;
     let page = services.store.organizations(paging.request()?).await?;
     Ok(Json(PageBody::of(page, OrganizationBody::from)))
 }
@@ -98,7 +99,7 @@ pub(in crate::http) async fn change(
     caller: Caller<Operator>,
     InPath(id): InPath<OrganizationId>,
     if_match: IfMatch,
-    JsonBody(fields): JsonBody<Changes>,
+    JsonBody(fields): JsonBody<Changes<Asked>>,
 ) -> Result<Tagged<OrganizationBody>, Problem> {
     let before = services.store.organization(id).await?;
     if_match.check(before.revision)?;

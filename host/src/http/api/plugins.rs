@@ -1,9 +1,8 @@
 //! `/api/v1/plugins`
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use http::{HeaderMap, StatusCode, Uri};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -15,14 +14,16 @@ use crate::domain::id::{BindingId, OrganizationId, PluginId};
 use crate::domain::inspection::Report;
 use crate::domain::permission::Difference;
 use crate::domain::plugin::{Name, Plugin, Version};
+use crate::http::Services;
 use crate::http::auth::{Caller, Developer, Viewer};
 use crate::http::body::JsonBody;
+use crate::http::component::{Component, Stored};
 use crate::http::path::{InPath, NewInPath, PluginName};
-use crate::http::problem::{Code, Problem};
-use crate::http::{Services, body};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
 use crate::store::Uploaded;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct PluginBody {
     name: Name,
     latest_version: u32,
@@ -31,7 +32,7 @@ pub(in crate::http) struct PluginBody {
     versions: Option<Vec<VersionBody>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct VersionBody {
     plugin: Name,
     version: u32,
@@ -71,7 +72,7 @@ fn show(version: &Version) -> Value {
 }
 
 /// What a version wants more, or no more, than the one that a binding runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct BindingDifference {
     binding: BindingId,
     version: u32,
@@ -112,19 +113,9 @@ pub(in crate::http) async fn upload(
     State(services): State<Services>,
     caller: Caller<Developer>,
     NewInPath(PluginName(name)): NewInPath<PluginName>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<VersionBody>), Problem> {
-    // Read first: a client that is answered while it still sends may see a broken
-    // connection instead of the answer.
-    let bytes = body::read(body, services.caps.plugin_body).await?;
+    Component(bytes): Component,
+) -> Result<Stored<VersionBody>, Problem> {
     let organization = caller.organization;
-    if !body::has_media_type(&headers, &["application/wasm", "application/octet-stream"]) {
-        return Err(Problem::new(
-            Code::UnsupportedMediaType,
-            "send the component with the header content-type: application/wasm",
-        ));
-    }
     let inspection = services
         .runtime
         .inspect(bytes.clone(), organization)
@@ -135,24 +126,25 @@ pub(in crate::http) async fn upload(
         .store
         .upload(organization, name, new, inspection, bytes, caller.by(show))
         .await?;
-    let (status, version) = match uploaded {
-        Uploaded::New(version) => (StatusCode::CREATED, version),
-        Uploaded::Known(version) => (StatusCode::OK, version),
-    };
+    let is_new = matches!(uploaded, Uploaded::New(_));
+    let (Uploaded::New(version) | Uploaded::Known(version)) = uploaded;
     let differences = differences(&services, organization, &version).await?;
     let body = VersionBody {
         differences,
         ..version.into()
     };
-    Ok((status, Json(body)))
+    Ok(if is_new {
+        Stored::New(body)
+    } else {
+        Stored::Known(body)
+    })
 }
 
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<PageBody<PluginBody>>, Problem> {
-    let paging: Paging = super::query(&uri)?;
     let page = services
         .store
         .plugins(caller.organization, paging.request()?)
@@ -223,13 +215,13 @@ pub(in crate::http) async fn roll_back(
     Ok(Json(BindingsBody::of(rolled_back, &services)))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct VersionsBody {
     data: Vec<VersionBody>,
 }
 
 /// Bindings that run another version now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct BindingsBody {
     bindings: Vec<BindingBody>,
 }

@@ -2,6 +2,7 @@
 //! carry. They have the same form, so that one can be set up to please the other.
 
 use http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::secret::Secret;
@@ -9,7 +10,7 @@ use crate::domain::source::Proof;
 use crate::http::problem::Problem;
 use crate::json;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(super) struct ProofBody(#[serde(deserialize_with = "proof_form")] ProofForm);
 
@@ -17,8 +18,9 @@ fn proof_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProofForm, D
     json::tagged(deserializer, "type")
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(tag = "type")]
 enum ProofForm {
     Header {
         name: String,
@@ -31,7 +33,7 @@ enum ProofForm {
 }
 
 /// A proof without its secrets.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ShownProof {
     Header { name: String },

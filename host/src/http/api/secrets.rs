@@ -3,7 +3,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,19 +19,19 @@ use crate::http::path::{InPath, NewInPath, SecretName};
 use crate::http::problem::Problem;
 use crate::store::SecretEntry;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PutSecret {
     value: Secret,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct SecretBody {
     name: Name,
     updated_at: Time,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct SecretsBody {
     data: Vec<SecretBody>,
 }
@@ -49,7 +50,7 @@ pub(in crate::http) async fn put(
     caller: Caller<Owner>,
     NewInPath(SecretName(name)): NewInPath<SecretName>,
     JsonBody(body): JsonBody<PutSecret>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     if !is_header_text(body.value.expose()) {
         let problem = "must be visible ASCII characters and spaces: it becomes part of a header";
         return Err(Problem::invalid_field("value", problem));
@@ -58,7 +59,7 @@ pub(in crate::http) async fn put(
         .store
         .put_secret(caller.organization, name, body.value, caller.by(show))
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// All of them: there are never many.
@@ -75,12 +76,12 @@ pub(in crate::http) async fn delete(
     State(services): State<Services>,
     caller: Caller<Owner>,
     InPath(SecretName(name)): InPath<SecretName>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     services
         .store
         .delete_secret(caller.organization, name, caller.by(show))
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 fn show(entry: &SecretEntry) -> Value {

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::{StatusCode, Uri};
+use axum::response::NoContent;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -23,14 +24,16 @@ use crate::http::body::JsonBody;
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
+use crate::http::query::Query;
 use crate::http::revision::{IfMatch, Tagged};
 use crate::ingest;
 use crate::store::NewSource;
 
 /// What a source is asked to be.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schemars(rename = "SourceFields")]
+pub(in crate::http) struct Asked {
     name: Name,
     #[serde(default = "default_dialect")]
     dialect: String,
@@ -59,7 +62,7 @@ fn default_repeat_window() -> u32 {
     RepeatWindow::default().ms()
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct TimeoutsBody {
     start: u32,
@@ -83,7 +86,7 @@ impl From<Patience> for TimeoutsBody {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct SourceBody {
     id: SourceId,
     name: Name,
@@ -200,11 +203,11 @@ pub(in crate::http) async fn create(
     State(services): State<Services>,
     caller: Caller<Owner>,
     Create {
-        body: fields,
+        body: asked,
         idempotency,
-    }: Create<Changes>,
+    }: Create<Asked>,
 ) -> Result<Made<SourceBody>, Problem> {
-    let asked = fields.read::<Asked>()?.check()?;
+    let asked = asked.check()?;
     let new = NewSource {
         id: SourceId::from(Uuid::now_v7()),
         organization: caller.organization,
@@ -224,9 +227,8 @@ pub(in crate::http) async fn create(
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Viewer>,
-    uri: Uri,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<PageBody<SourceBody>>, Problem> {
-    let paging: Paging = super::query(&uri)?;
     let page = services
         .store
         .sources(caller.organization, paging.request()?)
@@ -249,7 +251,7 @@ pub(in crate::http) async fn change(
     caller: Caller<Owner>,
     InPath(id): InPath<SourceId>,
     if_match: IfMatch,
-    JsonBody(fields): JsonBody<Changes>,
+    JsonBody(fields): JsonBody<Changes<Asked>>,
 ) -> Result<Tagged<SourceBody>, Problem> {
     let before = services.store.source(caller.organization, id).await?;
     if_match.check(before.revision)?;
@@ -275,7 +277,7 @@ pub(in crate::http) async fn delete(
     caller: Caller<Owner>,
     InPath(id): InPath<SourceId>,
     if_match: Option<IfMatch>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     if let Some(if_match) = if_match {
         let source = services.store.source(caller.organization, id).await?;
         if_match.check(source.revision)?;
@@ -284,5 +286,5 @@ pub(in crate::http) async fn delete(
         .store
         .delete_source(caller.organization, id, caller.by(show))
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

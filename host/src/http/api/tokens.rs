@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::{StatusCode, Uri};
+use axum::response::NoContent;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,9 +17,10 @@ use crate::http::auth::{Caller, Owner, TokenText};
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::{Code, Problem};
+use crate::http::query::Query;
 use crate::store::{Creation, NewToken, TokenHash};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct TokenBody {
     id: TokenId,
     label: Label,
@@ -70,7 +72,7 @@ fn show_once(issued: &Issued) -> Value {
     })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateToken {
     label: Label,
@@ -122,9 +124,8 @@ pub(in crate::http) async fn create(
 pub(in crate::http) async fn list(
     State(services): State<Services>,
     caller: Caller<Owner>,
-    uri: Uri,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<PageBody<TokenBody>>, Problem> {
-    let paging: Paging = super::query(&uri)?;
     let page = services
         .store
         .tokens(caller.organization, paging.request()?)
@@ -146,7 +147,7 @@ pub(in crate::http) async fn delete(
     State(services): State<Services>,
     caller: Caller<Owner>,
     InPath(id): InPath<TokenId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let token = services.store.token(caller.organization, id).await?;
     if token.scope > caller.token.scope {
         let detail = "this token may do more than yours: only an operator can revoke it";
@@ -156,5 +157,5 @@ pub(in crate::http) async fn delete(
         .store
         .revoke_token(caller.organization, id, caller.by(show))
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

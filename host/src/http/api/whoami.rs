@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::organizations::OrganizationBody;
@@ -10,7 +11,7 @@ use crate::http::Services;
 use crate::http::auth::{Caller, Viewer};
 use crate::http::problem::Problem;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct WhoamiBody {
     token: TokenBody,
     /// In which it acts: an operator may choose another than the token's own.

@@ -12,6 +12,8 @@ use crate::domain::plugin::Name;
 #[serde(try_from = "String", into = "String")]
 pub struct AddedHeader(String);
 
+crate::domain::schema::of!(AddedHeader as String);
+
 /// A header that a grant cannot add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHeader {
@@ -64,6 +66,8 @@ impl From<AddedHeader> for String {
 pub struct HeaderTemplate {
     parts: Vec<Part>,
 }
+
+crate::domain::schema::of!(HeaderTemplate as String);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {

@@ -23,6 +23,8 @@ pub enum HostPattern {
     Address(IpAddr),
 }
 
+crate::domain::schema::of!(HostPattern as String);
+
 /// A text that names no host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
