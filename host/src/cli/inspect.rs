@@ -1,5 +1,6 @@
 //! `hookswitch inspect`: what an upload of a component would say, without a server.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,7 +63,9 @@ async fn inspect(bytes: Vec<u8>) -> anyhow::Result<Report> {
         folder.path(),
     ))?);
     let organization = OrganizationId::from(Uuid::now_v7());
-    let inspection = runtime.inspect(bytes.into(), organization).await?;
+    let inspection = runtime
+        .inspect(bytes.into(), organization, HashSet::new())
+        .await?;
     Ok(inspection.into())
 }
 

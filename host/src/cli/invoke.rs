@@ -4,6 +4,7 @@
 //! upload, a binding, and the payload through [`Switch::receive`].
 
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -180,7 +181,7 @@ impl Invoke {
         let creation = Creation::of_host(organization, now);
         store.create_source(source, creation).await?;
         let inspection = runtime
-            .inspect(component.clone(), organization)
+            .inspect(component.clone(), organization, HashSet::new())
             .await
             .with_context(|| format!("{} cannot be a plugin", self.plugin.display()))?;
         let plugin = PluginId::from(Uuid::now_v7());

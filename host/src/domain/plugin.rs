@@ -108,7 +108,7 @@ impl FromStr for Digest {
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(#[schemars(regex(pattern = r"^[a-z0-9][a-z0-9-]{0,62}$"))] String);
 
 /// A text that is no name.
 #[derive(Debug, thiserror::Error)]

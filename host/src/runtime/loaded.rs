@@ -1,5 +1,6 @@
 //! Plugins ready to be called: compiled, linked, their exports found.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,17 +100,20 @@ impl Runtime {
 
     /// Decides whether bytes are a plugin, and has it ready if they are.
     ///
+    /// `known` are the components that the organization has already.
+    ///
     /// All of it is done in the slow lane: megabytes are hashed, written and mapped,
     /// and a process is started, each of which keeps a thread for milliseconds.
     pub async fn inspect(
         self: &Arc<Self>,
         bytes: Bytes,
         organization: OrganizationId,
+        known: HashSet<Digest>,
     ) -> Result<Inspection, Rejection> {
         // First: what is no component at all costs nothing more.
         inspect::check_form(&bytes)?;
         let runtime = Arc::clone(self);
-        let examine = async move { runtime.examine(bytes, organization).await };
+        let examine = async move { runtime.examine(bytes, organization, &known).await };
         self.slow_lane.run_behind(examine).await
     }
 
@@ -117,11 +121,16 @@ impl Runtime {
         &self,
         bytes: Bytes,
         organization: OrganizationId,
+        known: &HashSet<Digest>,
     ) -> Result<Inspection, Rejection> {
         let digest = Digest::of(&bytes);
         let size = bytes.len() as u64;
         let started = std::time::Instant::now();
-        let kept = self.compiled.load(&self.engine, &digest);
+        // What somebody else uploaded is compiled again, or the time it takes would tell
+        // one customer what another has.
+        let kept = known.contains(&digest);
+        let kept = kept.then(|| self.compiled.load(&self.engine, &digest));
+        let kept = kept.flatten();
         let compiles = kept.is_none();
         let component = match kept {
             Some(component) => component,

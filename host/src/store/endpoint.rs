@@ -253,10 +253,7 @@ impl Store {
         organization: OrganizationId,
         id: EndpointId,
     ) -> Result<Endpoint, StoreError> {
-        let endpoint = self.any_endpoint(id).await?;
-        endpoint
-            .filter(|endpoint| endpoint.organization == organization)
-            .ok_or_else(|| missing(id))
+        endpoint_of(&mut *self.readers.acquire().await?, organization, id).await
     }
 
     /// An endpoint of whichever organization, for the worker.

@@ -148,10 +148,7 @@ impl Store {
         organization: OrganizationId,
         id: SourceId,
     ) -> Result<Source, StoreError> {
-        let source = self.any_source(id).await?;
-        source
-            .filter(|source| source.organization == organization)
-            .ok_or_else(|| missing(id))
+        source_of(&mut *self.readers.acquire().await?, organization, id).await
     }
 
     /// A source of whichever organization: its id in the hook's URL names it.

@@ -265,7 +265,9 @@ impl Activate {
             check_handler(&binding.selector, &version.inspection.exports)?;
         }
         let wants = version.inspection.permissions();
-        let difference = Difference::between(&had.unwrap_or_default(), &wants);
+        // Where no binding changes, nothing may do more.
+        let had = had.unwrap_or_else(|| wants.clone());
+        let difference = Difference::between(&had, &wants);
         check_confirmed(&difference, &self.confirm)?;
         Ok(bindings
             .iter()

@@ -133,7 +133,7 @@ mod tests {
         #[serde(default)]
         size: u32,
         #[serde(default)]
-        data: serde_json::Value,
+        data: Value,
     }
 
     fn changes(text: &str) -> Changes<Thing> {

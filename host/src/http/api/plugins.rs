@@ -116,9 +116,10 @@ pub(in crate::http) async fn upload(
     Component(bytes): Component,
 ) -> Result<Stored<VersionBody>, Problem> {
     let organization = caller.organization;
+    let known = services.store.components_of(organization).await?;
     let inspection = services
         .runtime
-        .inspect(bytes.clone(), organization)
+        .inspect(bytes.clone(), organization, known)
         .await
         .map_err(|rejection| refused(organization, &name, rejection.into()))?;
     let new = PluginId::from(Uuid::now_v7());
