@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod guests;
 pub mod host;
 pub mod hostile;
+pub mod schemathesis;
 mod server;
 mod terminal;
 pub mod verifiers;

@@ -24,6 +24,8 @@ enum Command {
     Fuzz(xtask::fuzz::Options),
     /// Attack a server with every hostile plugin, and show what its neighbour feels.
     Hostile(xtask::hostile::Options),
+    /// Hold the API against its description, by Schemathesis from the Python registry.
+    Schemathesis(xtask::schemathesis::Options),
     /// Check everything that CI checks.
     Test(xtask::checks::Options),
 }
@@ -35,6 +37,7 @@ fn main() -> Result<()> {
         Command::Faults(options) => xtask::faults::run(&options),
         Command::Fuzz(options) => xtask::fuzz::run(&options),
         Command::Hostile(options) => xtask::hostile::run(&options),
+        Command::Schemathesis(options) => xtask::schemathesis::run(options),
         Command::Test(options) => xtask::checks::run(options),
     }
 }

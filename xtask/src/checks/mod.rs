@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 
 use self::tally::Tally;
 use crate::terminal::say;
-use crate::{demo, guests, host};
+use crate::{demo, guests, host, schemathesis};
 
 /// What `cargo xtask test` was told.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -21,6 +21,9 @@ pub struct Options {
     /// Leave out the formatter, the linter and the documentation
     #[arg(long)]
     fast: bool,
+    /// Hold the API against its description too, by Schemathesis
+    #[arg(long)]
+    long: bool,
 }
 
 /// Runs every step until one fails. The last line is the total of all tests,
@@ -110,6 +113,11 @@ impl Checks {
             );
             doc.env("RUSTDOCFLAGS", "-D warnings");
             execute(doc)?;
+        }
+
+        if options.long {
+            self.heading("schemathesis");
+            schemathesis::run_on(&binary, schemathesis::Options::default())?;
         }
 
         self.heading("demo");

@@ -41,6 +41,7 @@ pub(in crate::http) struct VersionBody {
     created_at: Time,
     /// Bindings that would run it only after a confirmation; of an upload.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     differences: Vec<BindingDifference>,
 }
 
