@@ -140,7 +140,10 @@ fn one_of_everything(api: &Api, component: &Path) -> Result<Vec<(&'static str, S
 
 /// Names that mean something; what deletes is left to find nothing.
 fn told(known: &[(&'static str, String)]) -> String {
-    let mut text = String::new();
+    // Random ones would be refused before anything else is looked at.
+    let mut text = "[parameters]\n\"header.hookswitch-organization\" = \"default\"\n\
+        \"header.if-match\" = \"*\"\n\n"
+        .to_owned();
     for (list, name) in known {
         let parameter = match *list {
             "plugins" | "secrets" => "name",
@@ -148,7 +151,7 @@ fn told(known: &[(&'static str, String)]) -> String {
         };
         let _ = write!(
             text,
-            "[[operations]]\ninclude-path-regex = \"^/api/v1/{list}/\"\nexclude-method = \"DELETE\"\nparameters = {{ \"path.{parameter}\" = \"{name}\" }}\n\n"
+            "[[operations]]\ninclude-path-regex = \"^/api/v1/{list}/\"\nexclude-method = \"DELETE\"\nparameters = {{ \"path.{parameter}\" = \"{name}\", \"header.hookswitch-organization\" = \"default\", \"header.if-match\" = \"*\" }}\n\n"
         );
     }
     text

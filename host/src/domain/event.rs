@@ -17,7 +17,9 @@ use super::plugin::Handler;
 /// An open word, because every platform brings kinds of its own.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Kind(Cow<'static, str>);
+pub struct Kind(
+    #[schemars(regex(pattern = r"^[a-z_]+(\.[a-z_]+)*$"), length(max = 64))] Cow<'static, str>,
+);
 
 impl Kind {
     pub const START: Self = Self(Cow::Borrowed("call.start"));

@@ -61,6 +61,12 @@ impl<T: JsonSchema> OperationInput for Query<T> {
 }
 
 fn without_null(schema: &mut Value) {
+    if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
+        forms.retain(|it| it["type"] != "null");
+        if let [only] = forms.as_slice() {
+            *schema = only.clone();
+        }
+    }
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|it| it != "null");
         if let [only] = types.as_slice() {

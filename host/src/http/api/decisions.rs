@@ -57,6 +57,7 @@ pub(in crate::http) struct ListDecisions {
     outcome: Option<String>,
     #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
+    #[schemars(regex(pattern = "^[0-9a-f]{32}$"))]
     cursor: Option<String>,
 }
 

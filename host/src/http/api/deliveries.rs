@@ -102,15 +102,22 @@ impl From<StoredAttempt> for AttemptBody {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ListDeliveries {
+    #[schemars(with = "Option<EndpointId>")]
     endpoint: Option<String>,
+    #[schemars(with = "Option<EventId>")]
     event: Option<String>,
+    #[schemars(with = "Option<Kind>")]
     kind: Option<String>,
+    #[schemars(with = "Option<delivery::State>")]
     state: Option<String>,
     call: Option<String>,
+    #[schemars(with = "Option<Time>")]
     since: Option<String>,
+    #[schemars(with = "Option<Time>")]
     until: Option<String>,
     #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
+    #[schemars(regex(pattern = "^[0-9a-f]{32}$"))]
     cursor: Option<String>,
 }
 

@@ -105,11 +105,14 @@ impl DeliveryBody {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ListEvents {
+    #[schemars(with = "Option<SourceId>")]
     source: Option<String>,
+    #[schemars(with = "Option<Kind>")]
     kind: Option<String>,
     call: Option<String>,
     #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
+    #[schemars(regex(pattern = "^[0-9a-f]{32}$"))]
     cursor: Option<String>,
 }
 

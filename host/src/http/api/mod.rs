@@ -82,6 +82,7 @@ const MAX_LIMIT: u16 = 200;
 pub(super) struct Paging {
     #[schemars(with = "Option<u16>", range(min = 1, max = 200))]
     limit: Option<String>,
+    #[schemars(regex(pattern = "^[0-9a-f]{32}$"))]
     cursor: Option<String>,
 }
 
