@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::call::Switch;
+use crate::call::{Switch, WaysOut};
 use crate::config::{CompileLimits, Config, Limits};
 use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
@@ -91,8 +92,11 @@ impl App {
             &config.data_dir,
         );
         let runtime = Arc::new(Runtime::new(options)?);
-        let egress = Egress::new(&config.egress)?;
-        let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime), egress));
+        let ways_out = WaysOut {
+            plugins: Egress::new(&config.egress, runtime.connections())?,
+            endpoints: Egress::new(&config.egress, Handle::current())?,
+        };
+        let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime), ways_out));
 
         switch.recover().await?;
         let address = config.listen;

@@ -103,13 +103,14 @@ const IDLE: Duration = Duration::from_secs(30);
 const IDLE_PER_HOST: usize = 16;
 const USER_AGENT: &str = concat!("hookswitch/", env!("CARGO_PKG_VERSION"));
 
-/// The one client of the process.
+/// A client, the same wherever it is: the process has one for plugins and one for
+/// endpoints, whose connections live apart.
 #[derive(Debug, Clone)]
 pub struct Egress {
     client: Client,
     policy: Arc<AddressPolicy>,
-    /// Where connections live, wherever they are asked for: they are shared, and one
-    /// made by a plugin in the slow lane must not be slow for the next.
+    /// Where connections live, wherever they are asked for: they are shared, and what
+    /// one asks for must not be slow for the next because of where it was asked.
     home: Handle,
 }
 
@@ -231,8 +232,8 @@ pub type BodyStream =
     Pin<Box<dyn Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Send>>;
 
 impl Egress {
-    /// Must be called within the server's tokio runtime.
-    pub fn new(options: &EgressOptions) -> Result<Self, EgressError> {
+    /// Its connections live in that tokio runtime.
+    pub fn new(options: &EgressOptions, home: Handle) -> Result<Self, EgressError> {
         // Of several providers that may be compiled in, this one; an error only says
         // that it was chosen before.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -271,7 +272,7 @@ impl Egress {
         Ok(Self {
             client,
             policy,
-            home: Handle::current(),
+            home,
         })
     }
 
@@ -405,7 +406,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_resolves_to_a_private_address_is_refused() {
-        let egress = Egress::new(&EgressOptions::default()).unwrap();
+        let egress = Egress::new(&EgressOptions::default(), Handle::current()).unwrap();
         for url in [
             "http://localhost:9/",
             "http://[::1]:9/",

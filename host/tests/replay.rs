@@ -201,10 +201,11 @@ async fn the_network_is_not_asked_again() {
         stream.write_all(answer.as_bytes()).await.unwrap();
     });
     let grant = json!({"host": "127.0.0.1", "scheme": "http", "port": address.port()});
-    let egress = Egress::new(&EgressOptions {
+    let options = EgressOptions {
         allow: vec!["127.0.0.0/8".parse().unwrap()],
         ..EgressOptions::default()
-    });
+    };
+    let egress = Egress::new(&options, tokio::runtime::Handle::current());
     let access = Arc::new(HttpAccess {
         binding: BindingId::from(Uuid::nil()),
         egress: egress.unwrap(),

@@ -120,6 +120,13 @@ pub struct Decided {
     forward: Option<ForwardRecord>,
 }
 
+/// Clients for what goes out, by whose requests they send.
+#[derive(Debug)]
+pub struct WaysOut {
+    pub plugins: Egress,
+    pub endpoints: Egress,
+}
+
 /// Takes events in and decides. One for the process.
 #[derive(Debug)]
 pub struct Switch {
@@ -153,12 +160,12 @@ struct Standing {
 }
 
 impl Switch {
-    pub fn new(store: Store, runtime: Arc<Runtime>, egress: Egress) -> Self {
-        let outbound = Outbound::new(egress.clone());
+    pub fn new(store: Store, runtime: Arc<Runtime>, ways_out: WaysOut) -> Self {
+        let outbound = Outbound::new(ways_out.plugins);
         let routes = Routes::new(store.clone(), Arc::clone(&runtime), outbound);
         Self {
             directories: Directories::new(store.clone()),
-            dispatcher: Dispatcher::new(egress),
+            dispatcher: Dispatcher::new(ways_out.endpoints),
             store,
             runtime,
             routes,

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use ipnet::IpNet;
 use serde_json::Value;
+use tokio::runtime::Handle;
 
 use crate::egress::{Egress, EgressOptions, Outgoing, RequestBody, Target};
 
@@ -58,10 +59,11 @@ impl Server {
         token.set_sensitive(true);
         // Whoever sits at the command line may go wherever it names.
         let anywhere = ["0.0.0.0/0", "::/0"].map(str::parse::<IpNet>);
-        let egress = Egress::new(&EgressOptions {
+        let options = EgressOptions {
             allow: anywhere.into_iter().collect::<Result<_, _>>()?,
             ..EgressOptions::default()
-        })?;
+        };
+        let egress = Egress::new(&options, Handle::current())?;
         Ok(Client {
             egress,
             base: self.server.trim_end_matches('/').to_owned(),

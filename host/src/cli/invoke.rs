@@ -17,10 +17,11 @@ use clap::Args;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::app::engine_options;
-use crate::call::{Arrival, Decided, Received, Switch};
+use crate::call::{Arrival, Decided, Received, Switch, WaysOut};
 use crate::config::{CompileLimits, Limits};
 use crate::domain::Json;
 use crate::domain::binding::{Selector, Settings};
@@ -129,11 +130,15 @@ impl Invoke {
         ))?);
         let open = OpenStore::open(folder.path(), Durability::Process).await?;
         let source = self.set_up(&open.store, &runtime, component).await?;
-        let egress = Egress::new(&EgressOptions {
+        let options = EgressOptions {
             allow: self.allow.clone(),
             ..EgressOptions::default()
-        })?;
-        let switch = Arc::new(Switch::new(open.store.clone(), runtime, egress));
+        };
+        let ways_out = WaysOut {
+            plugins: Egress::new(&options, runtime.connections())?,
+            endpoints: Egress::new(&options, Handle::current())?,
+        };
+        let switch = Arc::new(Switch::new(open.store.clone(), runtime, ways_out));
         let inbound = Inbound {
             headers: http::HeaderMap::new(),
             body: payload,

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use moka::future::Cache;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{
@@ -20,6 +21,7 @@ use super::admission::Admission;
 use super::capability::CallState;
 use super::compile::CompileOptions;
 use super::compiled::CompiledCache;
+use super::connections::Connections;
 use super::loaded::Loaded;
 use super::slow_lane::SlowLane;
 use super::v1;
@@ -53,6 +55,8 @@ pub enum StartError {
     Ticker(#[source] std::io::Error),
     #[error("the threads for plugins that take long cannot start")]
     SlowLane(#[source] std::io::Error),
+    #[error("the thread for plugins' connections cannot start")]
+    Connections(#[source] std::io::Error),
 }
 
 /// How often running guests are interrupted. It is the longest a guest keeps a
@@ -88,6 +92,7 @@ pub struct Runtime {
     pub(super) admission: Admission,
     pub(super) options: EngineOptions,
     pub(super) slow_lane: SlowLane,
+    connections: Connections,
     _ticker: Ticker,
 }
 
@@ -124,8 +129,14 @@ impl Runtime {
             ),
             options,
             slow_lane: SlowLane::start().map_err(StartError::SlowLane)?,
+            connections: Connections::start().map_err(StartError::Connections)?,
             _ticker: ticker,
         })
+    }
+
+    /// Where the connections of plugins' requests are to live.
+    pub fn connections(&self) -> Handle {
+        self.connections.handle()
     }
 
     /// The most a binding can ask for.

@@ -7,7 +7,7 @@
 //! in front of the pool, and [`invoke`] makes one fresh
 //! instance for one call and takes it away again; who takes long goes on in the
 //! [`slow_lane`], behind all others ([`priority`]). What a guest may reach is in
-//! [`capability`], one import each; [`v1`] is the contract's first version at the
+//! [`capability`], one import each, and its connections live in [`connections`]; [`v1`] is the contract's first version at the
 //! engine's edge.
 //!
 //! Only this module knows Wasmtime. It knows neither dialects nor the store: `call`
@@ -17,6 +17,7 @@ mod admission;
 pub mod capability;
 pub mod compile;
 pub mod compiled;
+mod connections;
 pub mod engine;
 pub mod inspect;
 pub mod invoke;
