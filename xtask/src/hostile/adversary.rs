@@ -50,10 +50,14 @@ impl Adversary {
                     return;
                 }
                 let shared = Arc::clone(&accepting);
-                std::thread::spawn(move || {
+                let named = std::thread::Builder::new().name("adversary".to_owned());
+                let serving = named.spawn(move || {
                     // Who is cut off by the host has reached what it was there for.
                     let _ = shared.serve(stream);
                 });
+                if serving.is_err() {
+                    return;
+                }
             }
         });
         Ok(Self { port, shared })

@@ -102,12 +102,13 @@ impl<'target> Battle<'target> {
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..at_once)
                 .map(|_| {
-                    scope.spawn(|| {
+                    let named = std::thread::Builder::new().name("attacker".to_owned());
+                    named.spawn_scoped(scope, || {
                         background::step_back();
                         strike_on(armed, begun, most, &next)
                     })
                 })
-                .collect();
+                .collect::<std::io::Result<_>>()?;
             let watch = scope.spawn(|| {
                 let ended = threads.into_iter().try_for_each(|thread| {
                     let ended = thread.join();

@@ -59,7 +59,8 @@ impl Neighbour {
                 .zip(&self.agents)
                 .map(|(thread, agent)| {
                     let (all, go_on) = (&all, &go_on);
-                    scope.spawn(move || -> Result<()> {
+                    let named = std::thread::Builder::new().name("neighbour".to_owned());
+                    named.spawn_scoped(scope, move || -> Result<()> {
                         let mut mine = Vec::new();
                         let mut due = begin + INTERVAL * thread;
                         while go_on() {
@@ -74,7 +75,7 @@ impl Neighbour {
                         Ok(())
                     })
                 })
-                .collect();
+                .collect::<std::io::Result<_>>()?;
             threads.into_iter().try_for_each(|thread| {
                 let ended = thread.join();
                 ended.map_err(|_| anyhow::anyhow!("a client thread panicked"))?
