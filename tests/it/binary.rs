@@ -22,7 +22,20 @@ pub(crate) fn hookswitch() -> &'static Path {
 
 /// The program with none of the caller's own settings in its environment.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(hookswitch());
+    without_settings(Command::new(hookswitch()))
+}
+
+/// The same, and it lives on when it may not write any more: who writes too large a file
+/// is killed, unless it, or who started it, chose otherwise.
+pub(crate) fn command_on_a_full_disk() -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(hookswitch());
+    without_settings(command)
+}
+
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("HOOKSWITCH_") {
             command.env_remove(name);

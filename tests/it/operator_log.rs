@@ -3,8 +3,11 @@
 //! A row of a snapshot is one input: the status and the problem's code that whoever
 //! sent it got, and the lines it made. What is not worth a line has none.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
+use xtask::faults::limit_files;
 
 use crate::client::{Reply, Source, send};
 use crate::components;
@@ -335,6 +338,99 @@ async fn a_bound_plugin_that_can_no_longer_be_loaded_is_a_line() {
     )
     .await;
     log.compare("log_of_a_plugin_that_cannot_be_loaded");
+}
+
+#[tokio::test]
+async fn a_compiler_that_ends_otherwise_than_by_a_limit_is_a_line() {
+    let mut log = Watched::start("");
+    let server = log.server.id();
+    let upload = log.server.upload("gate", components::slow_to_compile());
+    let (reply, ()) = futures::future::join(upload, end_compiler_of(server)).await;
+    log.add("a component on which the compiler fails", reply)
+        .await;
+    log.compare("log_of_a_compiler_that_fails");
+}
+
+/// Ends the process that compiles for a server, once there is one.
+async fn end_compiler_of(server: u32) {
+    let deadline = std::time::Instant::now() + WRITTEN;
+    loop {
+        let compiler = processes().find(|&process| is_compiler_of(server, process));
+        if let Some(compiler) = compiler {
+            let compiler = Pid::from_raw(compiler);
+            return kill(compiler, Signal::SIGTERM).expect("the compiler takes a signal");
+        }
+        assert!(std::time::Instant::now() < deadline, "nothing is compiled");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = std::fs::read_dir("/proc").expect("the processes");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn is_compiler_of(server: u32, process: i32) -> bool {
+    // One that has ended meanwhile is none.
+    let read = |name| std::fs::read_to_string(format!("/proc/{process}/{name}"));
+    let (Ok(status), Ok(command)) = (read("status"), read("cmdline")) else {
+        return false;
+    };
+    let parent = format!("PPid:\t{server}");
+    status.lines().any(|line| line == parent) && command.split('\0').any(|it| it == "compile")
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_a_line() {
+    let launch = Launch::new().on_a_full_disk();
+    let file = launch.directory().join("hookswitch.toml");
+    configure(&launch, "");
+    let mut log = Watched::of(launch.argument("--config").argument(file));
+    let source = log.server.source("main-line").await;
+    limit_files(log.server.id(), Some(0)).expect("a limit");
+    let reply = log.server.hook(&source, &payload::completed()).await;
+    log.add("a notice on a full disk", reply).await;
+    let second = json!({"name": "second-line"});
+    let reply = log.server.post("/sources", &second).await;
+    log.add("a source on a full disk", reply).await;
+    limit_files(log.server.id(), None).expect("no limit");
+    let reply = log.server.post("/sources", &second).await;
+    log.add("a source when there is room again", reply).await;
+    log.compare("log_of_a_full_disk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_is_not_handled_again_is_a_line() {
+    // Five times it is handled, and a busy machine may not come to it each time.
+    const MOST_ROUNDS: u32 = 20;
+    let mut log = Watched::start("");
+    log.server.install("misbehave").await;
+    let source = log.server.source("main-line").await;
+    log.server.bind(&slow(10_000)).await;
+    let id = log
+        .server
+        .hook(&source, &payload::completed())
+        .await
+        .event();
+    let mut rounds = 0;
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        let event = log.server.event(&id).await;
+        if event["state"] == "handled" {
+            assert_eq!(event["decision"]["outcome"], "verdict", "{event}");
+            break;
+        }
+        rounds += 1;
+        assert!(rounds < MOST_ROUNDS, "{event}");
+        log = Watched::of(log.server.kill());
+    }
+    assert!(rounds >= 5, "given up after {rounds}");
+    let lines = log.lines().await;
+    let said = "a notice is not handled again, its verdict stands";
+    let line = lines.iter().find(|line| line["message"] == said);
+    let line = line.unwrap_or_else(|| panic!("no line in {lines:?}"));
+    assert_eq!(line["event"], id);
+    assert_eq!(line["level"], "WARN");
 }
 
 #[tokio::test]

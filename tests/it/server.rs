@@ -32,6 +32,8 @@ pub(crate) struct Launch {
     listen: String,
     token: Option<String>,
     log_filter: Option<String>,
+    /// Whether its disk may be full.
+    full_disk: bool,
     data: Arc<TempDir>,
     /// Given as `--data-dir`; none leaves it to the default, below `directory`.
     data_dir: Option<PathBuf>,
@@ -45,6 +47,7 @@ impl Launch {
             listen: "127.0.0.1:0".to_owned(),
             token: Some(ADMIN_TOKEN.to_owned()),
             log_filter: None,
+            full_disk: false,
             data_dir: Some(data.path().join("data")),
             data,
         }
@@ -78,6 +81,12 @@ impl Launch {
         self
     }
 
+    /// Lives on when it may not write any more.
+    pub(crate) fn on_a_full_disk(mut self) -> Self {
+        self.full_disk = true;
+        self
+    }
+
     /// Says nothing about where the data belongs.
     pub(crate) fn default_data_dir(mut self) -> Self {
         self.data_dir = None;
@@ -90,7 +99,11 @@ impl Launch {
     }
 
     fn spawn(&self) -> Child {
-        let mut command = binary::command();
+        let mut command = if self.full_disk {
+            binary::command_on_a_full_disk()
+        } else {
+            binary::command()
+        };
         command
             .arg("serve")
             .args(["--listen", &self.listen])

@@ -23,9 +23,10 @@ pub(super) fn fill_for_a_while(field: &Field, round: u32) -> Result<()> {
     } else {
         0
     };
-    limit(field, Some(reached + ROOM))?;
+    let server = field.server().id();
+    limit_files(server, Some(reached + ROOM))?;
     sleep(Duration::from_secs(2));
-    limit(field, None)?;
+    limit_files(server, None)?;
     sleep(Duration::from_millis(500));
     Ok(())
 }
@@ -35,10 +36,11 @@ fn size(file: &Path) -> Result<u64> {
     Ok(file.context("the database has no log")?.len())
 }
 
-/// The limit that can be lifted again: the soft one.
-fn limit(field: &Field, bytes: Option<u64>) -> Result<()> {
-    let pid = i32::try_from(field.server().id())?;
-    let pid = Pid::from_raw(pid).context("the server has no process")?;
+/// How far a process may write into its files from now on. It is the limit that can be
+/// lifted again: the soft one.
+pub fn limit_files(process: u32, bytes: Option<u64>) -> Result<()> {
+    let pid = i32::try_from(process)?;
+    let pid = Pid::from_raw(pid).context("that is no process")?;
     let limit = Rlimit {
         current: bytes,
         maximum: None,

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+pub use self::disk::limit_files;
 pub use self::kinds::Fault;
 use crate::host;
 use crate::terminal::say;
