@@ -82,7 +82,7 @@ pub fn engine_options(
 impl App {
     /// Builds and starts everything; serving has begun when this returns.
     pub async fn start(config: &Config, admin_token: Option<&str>) -> Result<Self, AppError> {
-        let open = OpenStore::open(&config.data_dir, config.answers).await?;
+        let open = OpenStore::open(&config.data_dir, config.answers, &config.keys).await?;
         let store = open.store.clone();
         let new_token = first_token(&store, admin_token).await?;
         let options = engine_options(
@@ -154,6 +154,17 @@ impl App {
             jobs,
             housekeeping,
         })
+    }
+
+    /// Reads the keys that seal secrets again, where they are in a file.
+    pub async fn reload_keys(&self, config: &Config) {
+        let store = &self.open.store;
+        if let Err(error) = store.reload_keys(&config.data_dir, &config.keys).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "other keys cannot be used, those from before stay"
+            );
+        }
     }
 
     /// Stops taking requests, waits for those in flight, writes what is waiting.

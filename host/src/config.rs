@@ -1,18 +1,22 @@
 //! The server's configuration: a file, then the command line and environment over
 //! it. Read once; every value is valid afterwards.
 
+use std::env::VarError;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::domain;
 use crate::domain::limits::CallLimits;
 use crate::egress::{EgressOptions, ProxyUrl};
 use crate::runtime::CompileOptions;
-use crate::store::Durability;
+use crate::store::seal::{InvalidKeys, Keyring};
+use crate::store::{Durability, KeySource};
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     pub log_format: LogFormat,
+    /// Where the keys are that seal secrets.
+    pub keys: KeySource,
     /// What storing an answered question promises before its reply leaves.
     pub answers: Durability,
     pub limits: Limits,
@@ -98,6 +104,20 @@ impl Default for CompileLimits {
 pub struct Overrides {
     pub listen: Option<SocketAddr>,
     pub data_dir: Option<PathBuf>,
+    pub encryption_keys: Option<Keyring>,
+}
+
+/// Holds keys, for those who have no file for them.
+const KEYS_VARIABLE: &str = "HOOKSWITCH_ENCRYPTION_KEYS";
+
+/// The keys that the environment holds.
+pub fn keys_of_environment() -> Result<Option<Keyring>, ConfigError> {
+    let text = match std::env::var(KEYS_VARIABLE) {
+        Ok(text) => Zeroizing::new(text),
+        Err(VarError::NotPresent) => return Ok(None),
+        Err(VarError::NotUnicode(_)) => return Err(ConfigError::Keys(InvalidKeys::NoKey(1))),
+    };
+    text.parse().map(Some).map_err(ConfigError::Keys)
 }
 
 /// A configuration that cannot be used.
@@ -118,6 +138,8 @@ pub enum ConfigError {
         key: &'static str,
         range: &'static str,
     },
+    #[error("{KEYS_VARIABLE} is wrong: {0}")]
+    Keys(InvalidKeys),
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,10 +150,17 @@ struct File {
     drain_seconds: u64,
     log: LogSection,
     store: StoreSection,
+    encryption: EncryptionSection,
     limits: Limits,
     ceilings: domain::limits::Limits,
     compile: CompileLimits,
     egress: EgressSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EncryptionSection {
+    key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -171,6 +200,7 @@ impl Default for File {
             drain_seconds: 30,
             log: LogSection::default(),
             store: StoreSection::default(),
+            encryption: EncryptionSection::default(),
             limits: Limits::default(),
             ceilings: domain::limits::Limits::default(),
             compile: CompileLimits::default(),
@@ -204,6 +234,11 @@ impl Config {
             listen: overrides.listen.unwrap_or(file.listen),
             data_dir: overrides.data_dir.unwrap_or(file.data_dir),
             log_format: file.log.format,
+            keys: match (overrides.encryption_keys, file.encryption.key_file) {
+                (Some(keys), _) => KeySource::Environment(Arc::new(keys)),
+                (None, Some(path)) => KeySource::File(path),
+                (None, None) => KeySource::DataFolder,
+            },
             answers: match file.store.answers_survive {
                 Survive::ProcessDeath => Durability::Process,
                 Survive::PowerLoss => Durability::PowerLoss,
@@ -342,7 +377,7 @@ mod tests {
             .unwrap();
         let overrides = Overrides {
             listen: Some("127.0.0.1:2".parse().unwrap()),
-            data_dir: None,
+            ..Overrides::default()
         };
         let config = Config::load(Some(file.path()), overrides).unwrap();
         assert_eq!(config.listen.port(), 2);

@@ -94,6 +94,7 @@ fn a_mistake_is_refused_and_named() {
         ("[egress]\nallow = [\"10.0.0.0/33\"]", "allow"),
         ("[egress]\nallows = []", "allows"),
         ("[egress]\nresolver = [\"dns.example\"]", "resolver"),
+        ("[encryption]\nkey_file = 7", "key_file"),
         ("[compile]\nseconds = 0", "compile.seconds"),
         ("[compile]\nat_once = 0", "compile.at_once"),
         ("[compile]\nmemory_bytes = 1", "compile.memory_bytes"),

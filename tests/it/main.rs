@@ -62,6 +62,7 @@ mod resolution;
 mod retries;
 mod revisions;
 mod sandbox_view;
+mod sealing;
 mod secrets;
 mod shapes;
 mod shutdown;

@@ -34,6 +34,7 @@ pub(crate) struct Launch {
     log_filter: Option<String>,
     /// Whether its disk may be full.
     full_disk: bool,
+    environment: Vec<(&'static str, String)>,
     data: Arc<TempDir>,
     /// Given as `--data-dir`; none leaves it to the default, below `directory`.
     data_dir: Option<PathBuf>,
@@ -48,6 +49,7 @@ impl Launch {
             token: Some(ADMIN_TOKEN.to_owned()),
             log_filter: None,
             full_disk: false,
+            environment: Vec::new(),
             data_dir: Some(data.path().join("data")),
             data,
         }
@@ -87,6 +89,12 @@ impl Launch {
         self
     }
 
+    /// A variable of its environment.
+    pub(crate) fn environment(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
     /// Says nothing about where the data belongs.
     pub(crate) fn default_data_dir(mut self) -> Self {
         self.data_dir = None;
@@ -120,6 +128,9 @@ impl Launch {
         }
         if let Some(filter) = &self.log_filter {
             command.env("HOOKSWITCH_LOG", filter);
+        }
+        for (name, value) in &self.environment {
+            command.env(name, value);
         }
         command.spawn().expect("the host starts")
     }
@@ -242,6 +253,11 @@ impl Server {
     /// Asks it to end (SIGTERM).
     pub(crate) fn ask_to_end(&self) {
         kill(self.pid(), Signal::SIGTERM).expect("the server takes a signal");
+    }
+
+    /// Tells it to read its keys again (SIGHUP).
+    pub(crate) fn ask_to_reload(&self) {
+        kill(self.pid(), Signal::SIGHUP).expect("the server takes a signal");
     }
 
     /// The process's number, for looking at it in `/proc`.

@@ -39,7 +39,8 @@ use crate::egress::{Egress, EgressOptions, Target};
 use crate::ingest::{Inbound, Reply};
 use crate::runtime::Runtime;
 use crate::store::{
-    By, Creation, Durability, NewBinding, NewSource, OpenStore, Store, TokenHash, Uploaded,
+    By, Creation, Durability, KeySource, NewBinding, NewSource, OpenStore, Store, TokenHash,
+    Uploaded,
 };
 
 /// Call a plugin once with a payload, and print the reply the platform would get.
@@ -128,7 +129,8 @@ impl Invoke {
             CompileLimits::default(),
             folder.path(),
         ))?);
-        let open = OpenStore::open(folder.path(), Durability::Process).await?;
+        let open =
+            OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder).await?;
         let source = self.set_up(&open.store, &runtime, component).await?;
         let options = EgressOptions {
             allow: self.allow.clone(),

@@ -5,6 +5,7 @@ mod compile;
 mod deliveries;
 mod inspect;
 mod invoke;
+mod key;
 mod serve;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ enum Command {
     Invoke(invoke::Invoke),
     Inspect(inspect::Inspect),
     Deliveries(deliveries::Deliveries),
+    Key(key::Key),
     Compile(compile::Compile),
 }
 
@@ -35,6 +37,7 @@ pub fn run() -> ExitCode {
         Command::Invoke(invoke) => invoke.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Deliveries(deliveries) => deliveries.run(),
+        Command::Key(key) => key.run(),
         Command::Compile(compile) => compile.run(),
     };
     outcome.unwrap_or_else(|error| {

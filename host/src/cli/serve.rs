@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Overrides, keys_of_environment};
 use crate::telemetry;
 
 /// Run the server. Works without any configuration: it stores in ./hookswitch-data
@@ -37,6 +37,7 @@ impl Serve {
         let overrides = Overrides {
             listen: self.listen,
             data_dir: self.data_dir,
+            encryption_keys: keys_of_environment()?,
         };
         let config = Config::load(self.config.as_deref(), overrides)?;
         let lines = telemetry::start(config.log_format);
@@ -68,11 +69,20 @@ fn admin_token() -> anyhow::Result<Option<String>> {
 async fn serve(config: &Config, token: Option<&str>) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut reload = signal(SignalKind::hangup())?;
     let app = App::start(config, token).await?;
     announce(&app)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = reload.recv() => {}
+        }
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = app.reload_keys(config) => {}
+        }
     }
     tracing::info!("stopping: requests in flight are finished first");
     tokio::select! {

@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::journal::{Entry, EventRecord, OwedDelivery};
 use super::page::{Page, PageRequest};
+use super::seal::values::{ENDPOINT_PROOF, ENDPOINT_SIGNING};
+use super::seal::{Place, Sealer};
 use super::setup::{Action, By, Created, Creation};
 use super::{Durability, Store, StoreError, proof, row};
 use crate::domain::endpoint::{Disabled, Endpoint, Settings, Signing, SigningSecret, Standing};
@@ -87,15 +89,17 @@ struct EndpointRow {
 }
 
 impl EndpointRow {
-    fn new(endpoint: &Endpoint) -> Result<Self, StoreError> {
+    fn new(endpoint: &Endpoint, sealer: &Sealer) -> Result<Self, StoreError> {
+        let (organization, id) = (endpoint.organization.uuid(), endpoint.id.uuid());
+        let (proof, signing) = places(organization, &id);
         let (disabled, failing_since) = columns(endpoint.standing);
         Ok(Self {
-            id: endpoint.id.uuid(),
-            organization_id: endpoint.organization.uuid(),
+            id,
+            organization_id: organization,
             name: endpoint.name.to_string(),
             settings: row::written(&endpoint.settings)?,
-            proof: proof::write(&endpoint.proof)?,
-            signing: row::written(&SigningColumn::from(&endpoint.signing))?,
+            proof: proof::write(&endpoint.proof, proof, sealer)?,
+            signing: row::sealed(&SigningColumn::from(&endpoint.signing), signing, sealer)?,
             disabled_why: disabled.map(|(why, _)| why.as_str().to_owned()),
             disabled_at: disabled.map(|(_, since)| since),
             failing_since,
@@ -105,15 +109,16 @@ impl EndpointRow {
         })
     }
 
-    fn read(self) -> Result<Endpoint, StoreError> {
-        let signing: SigningColumn = row::parsed(&self.signing, "endpoint.signing")?;
+    fn read(self, sealer: &Sealer) -> Result<Endpoint, StoreError> {
+        let (proof, signing) = places(self.organization_id, &self.id);
+        let signing: SigningColumn = row::opened(&self.signing, signing, sealer)?;
         let name = self.name.parse();
         Ok(Endpoint {
             id: self.id.into(),
             organization: self.organization_id.into(),
             name: name.map_err(|e| StoreError::corrupt("endpoint.name", e))?,
             settings: row::parsed(&self.settings, "endpoint.settings")?,
-            proof: proof::read(&self.proof, "endpoint.proof")?,
+            proof: proof::read(&self.proof, proof, sealer)?,
             signing: signing.try_into()?,
             standing: self.standing()?,
             revision: self.revision.into(),
@@ -139,6 +144,12 @@ impl EndpointRow {
             since: row::timestamp(since, "endpoint.disabled_at")?,
         })
     }
+}
+
+/// Where the proofs and the keys of an endpoint are sealed.
+fn places(organization: Uuid, id: &Uuid) -> (Place<'_>, Place<'_>) {
+    let place = |column| Place::new(column, organization, id.as_bytes());
+    (place(&ENDPOINT_PROOF), place(&ENDPOINT_SIGNING))
 }
 
 /// A standing as columns: why and since when disabled, since when failing.
@@ -207,7 +218,7 @@ impl Store {
             created_at: new.created_at,
             updated_at: new.created_at,
         };
-        let row = EndpointRow::new(&endpoint)?;
+        let row = EndpointRow::new(&endpoint, &self.sealer)?;
         self.create(WHAT, creation, move |connection| {
             Box::pin(async move {
                 check_count(connection, row.organization_id).await?;
@@ -228,11 +239,12 @@ impl Store {
         action: Action,
         by: By<Endpoint>,
     ) -> Result<Endpoint, StoreError> {
-        let row = EndpointRow::new(&after)?;
+        let sealer = self.sealer.clone();
+        let row = EndpointRow::new(&after, &sealer)?;
         let read_at = read_at.as_millisecond();
         self.set_up(by.author, 0, move |connection| {
             Box::pin(async move {
-                let before = endpoint_of(connection, after.organization, after.id).await?;
+                let before = endpoint_of(connection, &sealer, after.organization, after.id).await?;
                 let written = write(connection, UPDATE, &row, Some(read_at)).await?;
                 if written == 0 {
                     return Err(StoreError::Changed {
@@ -240,7 +252,7 @@ impl Store {
                         id: after.id.to_string(),
                     });
                 }
-                let after = endpoint_of(connection, after.organization, after.id).await?;
+                let after = endpoint_of(connection, &sealer, after.organization, after.id).await?;
                 let line = by.updated(action, WHAT, after.id, &before, &after);
                 Ok((after, Some(line)))
             })
@@ -262,7 +274,7 @@ impl Store {
             .bind(id.uuid())
             .fetch_optional(&self.readers)
             .await?;
-        row.map(EndpointRow::read).transpose()
+        row.map(|row| row.read(&self.sealer)).transpose()
     }
 
     pub async fn endpoints(
@@ -279,7 +291,7 @@ impl Store {
         .bind(page.fetch())
         .fetch_all(&self.readers)
         .await?;
-        Page::of(rows, page, |row| row.id, EndpointRow::read)
+        Page::of(rows, page, |row| row.id, |row| row.read(&self.sealer))
     }
 
     /// All endpoints of an organization, the oldest first.
@@ -292,7 +304,8 @@ impl Store {
                 .bind(organization.uuid())
                 .fetch_all(&self.readers)
                 .await?;
-        rows.into_iter().map(EndpointRow::read).collect()
+        let rows = rows.into_iter();
+        rows.map(|row| row.read(&self.sealer)).collect()
     }
 
     /// Deletes an endpoint. Its log stays; what was still owed to it is cancelled.
@@ -302,9 +315,10 @@ impl Store {
         id: EndpointId,
         by: By<Endpoint>,
     ) -> Result<(), StoreError> {
+        let sealer = self.sealer.clone();
         self.set_up(by.author, 0, move |connection| {
             Box::pin(async move {
-                let before = endpoint_of(connection, organization, id).await?;
+                let before = endpoint_of(connection, &sealer, organization, id).await?;
                 sqlx::query("DELETE FROM endpoint WHERE id = ?1")
                     .bind(id.uuid())
                     .execute(&mut *connection)
@@ -362,6 +376,7 @@ impl Store {
 
 async fn endpoint_of(
     connection: &mut SqliteConnection,
+    sealer: &Sealer,
     organization: OrganizationId,
     id: EndpointId,
 ) -> Result<Endpoint, StoreError> {
@@ -371,7 +386,7 @@ async fn endpoint_of(
             .bind(organization.uuid())
             .fetch_optional(connection)
             .await?;
-    row.ok_or_else(|| missing(id))?.read()
+    row.ok_or_else(|| missing(id))?.read(sealer)
 }
 
 async fn check_count(

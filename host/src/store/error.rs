@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::seal::KeyError;
+
 /// The store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -17,6 +19,15 @@ pub enum OpenError {
         folder.display()
     )]
     InUse { folder: PathBuf },
+    #[error(
+        "there is no database in the folder {}: name the data folder with --data-dir or --config, or start the server once",
+        folder.display()
+    )]
+    NoDatabase { folder: PathBuf },
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error("secrets cannot be sealed")]
+    Seal(#[from] StoreError),
     #[error("the database cannot be opened")]
     Database(#[from] sqlx::Error),
     #[error(

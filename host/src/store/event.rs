@@ -311,14 +311,14 @@ fn list_events(
 mod tests {
     use super::*;
     use crate::store::plan::plan;
-    use crate::store::{Durability, OpenStore};
+    use crate::store::{Durability, KeySource, OpenStore};
 
     /// Lists stay as fast with ten million events as with ten: they walk an index
     /// from its end, without reading what they leave out and without sorting.
     #[tokio::test]
     async fn lists_walk_an_index_in_its_order() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         let organization = OrganizationId::from(Uuid::from_u128(1));

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::delivery::{Claim, Claimed};
 use super::journal::{AttemptRecord, DecisionRecord, EventRecord, Next, OwedDelivery, Settlement};
-use super::{Creation, Durability, NewEndpoint, OpenStore, Store, TokenHash};
+use super::{Creation, Durability, KeySource, NewEndpoint, OpenStore, Store, TokenHash};
 use crate::domain::decision::{Answer, Decision, EventAnswer, Outcome, Why};
 use crate::domain::delivery::State;
 use crate::domain::endpoint::{Signing, SigningSecret};
@@ -27,7 +27,8 @@ pub(super) struct Fixture {
 impl Fixture {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process).await;
+        let open =
+            OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder).await;
         let organization = OrganizationId::from(Uuid::now_v7());
         let begin = Timestamp::now();
         let mut fixture = Self {

@@ -228,7 +228,7 @@ async fn sweep(connection: &mut SqliteConnection, now: i64) -> Result<u64, Store
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::OpenStore;
+    use crate::store::{KeySource, OpenStore};
 
     fn space(n: u128) -> Space {
         Space {
@@ -250,7 +250,7 @@ mod tests {
 
     async fn open() -> (tempfile::TempDir, OpenStore) {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         (folder, open)
@@ -383,7 +383,7 @@ mod tests {
             .await
             .unwrap();
         open.close().await;
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         let kept = apply(&open.store, space(1), "k", Operation::Get, 0).await;

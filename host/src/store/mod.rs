@@ -7,7 +7,8 @@
 //! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
 //! what is read back; `source`, `plugin`, `binding`, `endpoint`, `secret`, `token` and
 //! `organization` are what operators and customers set up, in the frame of `setup`, which
-//! writes the lines that `audit` reads; [`delivery`] is the queue of what is owed
+//! writes the lines that `audit` reads, and [`seal`] keeps the secrets among it from those
+//! who see the database; [`delivery`] is the queue of what is owed
 //! to endpoints, [`job`] work on many deliveries at once.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
@@ -35,6 +36,7 @@ mod plugin;
 mod proof;
 pub mod repeat;
 mod row;
+pub mod seal;
 mod secret;
 mod setup;
 mod source;
@@ -60,6 +62,8 @@ pub use self::error::{OpenError, StoreError};
 pub use self::organization::NewOrganization;
 pub use self::page::{Page, PageRequest};
 pub use self::plugin::Uploaded;
+pub use self::seal::KeySource;
+use self::seal::Sealer;
 pub use self::secret::SecretEntry;
 pub use self::setup::{Action, Author, By, Created, Creation, Idempotency, Show};
 pub use self::source::NewSource;
@@ -80,6 +84,7 @@ pub enum Durability {
 pub struct Store {
     readers: SqlitePool,
     writer: Writer,
+    sealer: Sealer,
     answers: Durability,
     setup: Arc<AtomicU64>,
 }
@@ -105,15 +110,19 @@ pub struct OpenStore {
 
 impl OpenStore {
     /// Opens the store in a folder, makes it if it is not there, and brings its
-    /// tables up to date. `answers` is what storing an answered question promises.
-    pub async fn open(folder: &Path, answers: Durability) -> Result<Self, OpenError> {
+    /// tables and seals up to date. `answers` is what storing an answered question
+    /// promises, `keys` where those are that seal secrets.
+    pub async fn open(
+        folder: &Path,
+        answers: Durability,
+        keys: &KeySource,
+    ) -> Result<Self, OpenError> {
         make_folder(folder)?;
         let lock = lock(folder)?;
         let database = folder.join(DATABASE);
         let mut connection = connect(&database).await?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&mut connection)
-            .await?;
+        migrate(&mut connection).await?;
+        let sealer = Sealer::start(&mut connection, keys, folder).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options(&database).read_only(true))
@@ -126,6 +135,7 @@ impl OpenStore {
             store: Store {
                 readers,
                 writer,
+                sealer,
                 answers,
                 setup,
             },
@@ -211,6 +221,10 @@ fn options(database: &Path) -> SqliteConnectOptions {
 /// Checkpoints are the checkpointer's work, so that no commit waits for one.
 fn writing(database: &Path) -> SqliteConnectOptions {
     options(database).pragma("wal_autocheckpoint", "0")
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    Ok(sqlx::migrate!("migrations/sqlite").run(connection).await?)
 }
 
 async fn connect(database: &Path) -> Result<SqliteConnection, OpenError> {

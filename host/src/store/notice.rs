@@ -134,13 +134,13 @@ impl NoticeRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::OpenStore;
     use crate::store::plan::plan;
+    use crate::store::{KeySource, OpenStore};
 
     #[tokio::test]
     async fn claiming_reads_only_what_is_pending() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         for statement in [CLAIM_NOTICES, READ_NOTICES] {
@@ -174,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn a_leased_notice_comes_up_again_only_after_its_lease() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         let store = &open.store;
@@ -200,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn a_claimed_notice_is_what_was_accepted_small_or_large() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         let small = event(1);

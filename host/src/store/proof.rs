@@ -1,8 +1,9 @@
 //! Proofs of origin as they are stored: those that sources check, and those that
-//! endpoints' requests carry.
+//! endpoints' requests carry. They hold secrets, so they are sealed.
 
 use serde::{Deserialize, Serialize};
 
+use super::seal::{Place, Sealer};
 use super::{StoreError, row};
 use crate::domain::secret::Secret;
 use crate::domain::source::Proof;
@@ -22,13 +23,21 @@ enum ProofColumn {
     },
 }
 
-pub(super) fn write(proofs: &[Proof]) -> Result<String, StoreError> {
+pub(super) fn write(
+    proofs: &[Proof],
+    place: Place<'_>,
+    sealer: &Sealer,
+) -> Result<String, StoreError> {
     let columns: Vec<ProofColumn> = proofs.iter().map(ProofColumn::from).collect();
-    row::written(&columns)
+    row::sealed(&columns, place, sealer)
 }
 
-pub(super) fn read(text: &str, what: &'static str) -> Result<Vec<Proof>, StoreError> {
-    let columns: Vec<ProofColumn> = row::parsed(text, what)?;
+pub(super) fn read(
+    text: &str,
+    place: Place<'_>,
+    sealer: &Sealer,
+) -> Result<Vec<Proof>, StoreError> {
+    let columns: Vec<ProofColumn> = row::opened(text, place, sealer)?;
     columns.into_iter().map(Proof::try_from).collect()
 }
 

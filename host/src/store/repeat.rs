@@ -214,12 +214,12 @@ mod tests {
     use crate::domain::repeat::Basis;
     use crate::store::journal::{DecisionRecord, EventRecord, SentReply};
     use crate::store::plan::plan;
-    use crate::store::{Durability, OpenStore};
+    use crate::store::{Durability, KeySource, OpenStore};
 
     #[tokio::test]
     async fn repeats_are_found_without_reading_other_events() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         for (statement, index) in [
@@ -304,7 +304,7 @@ mod tests {
     #[tokio::test]
     async fn a_reserved_question_is_open_until_its_first_decision_which_stands() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         let store = &open.store;
@@ -326,7 +326,7 @@ mod tests {
     #[tokio::test]
     async fn a_named_delivery_is_its_newest_event_if_it_is_not_too_old() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process)
+        let open = OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder)
             .await
             .unwrap();
         let store = &open.store;

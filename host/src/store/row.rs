@@ -5,8 +5,10 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::StoreError;
+use super::seal::{Place, Sealer};
 use crate::domain::Json;
 use crate::domain::id::SourceId;
 use crate::domain::repeat::{Basis, Fingerprint};
@@ -39,6 +41,26 @@ pub(super) fn fingerprint(digest: &[u8], identified: bool) -> Result<Fingerprint
         .try_into()
         .map_err(|e| StoreError::corrupt("event.fingerprint", e))?;
     Ok(Fingerprint { basis, digest })
+}
+
+/// Written and sealed.
+pub(super) fn sealed(
+    value: &impl serde::Serialize,
+    place: Place<'_>,
+    sealer: &Sealer,
+) -> Result<String, StoreError> {
+    let text = Zeroizing::new(written(value)?);
+    sealer.seal(place, &text)
+}
+
+/// Opened and parsed. What cannot be parsed is not shown, as serde's message would.
+pub(super) fn opened<T: DeserializeOwned>(
+    text: &str,
+    place: Place<'_>,
+    sealer: &Sealer,
+) -> Result<T, StoreError> {
+    let text = sealer.open(place, text)?;
+    serde_json::from_str(&text).map_err(|_| place.corrupt("it has another form"))
 }
 
 pub(super) fn written(value: &impl serde::Serialize) -> Result<String, StoreError> {

@@ -8,6 +8,8 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::row;
+use super::seal::Place;
+use super::seal::values::SECRET_VALUE;
 use super::setup::{Action, By, Line};
 use super::{Store, StoreError};
 use crate::domain::id::{BindingId, OrganizationId};
@@ -36,6 +38,11 @@ impl SecretRow {
     }
 }
 
+/// Where the value of a secret is sealed.
+fn place(organization: OrganizationId, name: &str) -> Place<'_> {
+    Place::new(&SECRET_VALUE, organization.uuid(), name.as_bytes())
+}
+
 fn name(text: &str) -> Result<Name, StoreError> {
     text.parse()
         .map_err(|e| StoreError::corrupt("secret.name", e))
@@ -53,6 +60,8 @@ impl Store {
         value: Secret,
         by: By<SecretEntry>,
     ) -> Result<(), StoreError> {
+        let place = place(organization, name.as_str());
+        let value = self.sealer.seal(place, value.expose())?;
         self.set_up(by.author, 0, move |connection| {
             Box::pin(async move {
                 let before = secret_of(connection, organization, &name).await?;
@@ -62,7 +71,7 @@ impl Store {
                 sqlx::query(PUT)
                     .bind(organization.uuid())
                     .bind(name.as_str())
-                    .bind(value.expose())
+                    .bind(value)
                     .bind(by.author.at.as_millisecond())
                     .execute(&mut *connection)
                     .await?;
@@ -110,7 +119,8 @@ impl Store {
                 .await?;
         rows.into_iter()
             .map(|(text, value)| {
-                let value = Secret::try_from(value);
+                let value = self.sealer.open(place(organization, &text), &value)?;
+                let value = Secret::try_from(String::clone(&value));
                 let value = value.map_err(|e| StoreError::corrupt("secret.value", e))?;
                 Ok((name(&text)?, value))
             })

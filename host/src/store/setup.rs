@@ -11,6 +11,8 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
+use super::seal::values::CREATION_ANSWER;
+use super::seal::{Place, Sealer};
 use super::writer::Running;
 use super::{Durability, Store, StoreError, row};
 use crate::domain::id::{OrganizationId, TokenId};
@@ -246,16 +248,18 @@ impl Store {
             answer,
         } = creation;
         let author = by.author;
+        let sealer = self.sealer.clone();
         self.set_up(author, 0, move |connection| {
             Box::pin(async move {
                 if let Some(idempotency) = &idempotency
-                    && let Some(answer) = answered(connection, author, idempotency).await?
+                    && let Some(answer) = answered(connection, &sealer, author, idempotency).await?
                 {
                     return Ok((Created::Before(answer), None));
                 }
                 let (created, subject) = run(connection).await?;
                 if let Some(idempotency) = &idempotency {
-                    remember(connection, author, idempotency, &answer(&created)).await?;
+                    let answer = answer(&created);
+                    remember(connection, &sealer, author, idempotency, &answer).await?;
                 }
                 let line = Line {
                     action: Action::Create,
@@ -286,8 +290,15 @@ impl Store {
     }
 }
 
+/// Where an answer is sealed: it may show what is shown once.
+fn place(author: Author, idempotency: &Idempotency) -> Place<'_> {
+    let organization = author.organization.uuid();
+    Place::new(&CREATION_ANSWER, organization, idempotency.key.as_bytes())
+}
+
 async fn answered(
     connection: &mut SqliteConnection,
+    sealer: &Sealer,
     author: Author,
     idempotency: &Idempotency,
 ) -> Result<Option<Value>, StoreError> {
@@ -304,11 +315,16 @@ async fn answered(
     if request != idempotency.request {
         return Err(StoreError::KeyReused);
     }
-    Ok(Some(row::parsed(&answer, "creation.answer")?))
+    Ok(Some(row::opened(
+        &answer,
+        place(author, idempotency),
+        sealer,
+    )?))
 }
 
 async fn remember(
     connection: &mut SqliteConnection,
+    sealer: &Sealer,
     author: Author,
     idempotency: &Idempotency,
     answer: &Value,
@@ -320,7 +336,7 @@ async fn remember(
     .bind(author.organization.uuid())
     .bind(&idempotency.key)
     .bind(idempotency.request.as_slice())
-    .bind(answer.to_string())
+    .bind(row::sealed(answer, place(author, idempotency), sealer)?)
     .bind(author.at.as_millisecond())
     .execute(connection)
     .await?;

@@ -6,6 +6,8 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
+use super::seal::values::SOURCE_PROOF;
+use super::seal::{Place, Sealer};
 use super::setup::{Action, By, Created, Creation};
 use super::{Store, StoreError};
 use super::{proof, row};
@@ -44,7 +46,8 @@ struct SourceRow {
 }
 
 impl SourceRow {
-    fn read(self) -> Result<Source, StoreError> {
+    fn read(self, sealer: &Sealer) -> Result<Source, StoreError> {
+        let place = proof_place(self.organization_id, &self.id);
         Ok(Source {
             id: self.id.into(),
             organization: self.organization_id.into(),
@@ -53,7 +56,7 @@ impl SourceRow {
                 .parse()
                 .map_err(|e| StoreError::corrupt("source.name", e))?,
             dialect: self.dialect,
-            proof: proof::read(&self.proof, "source.proof")?,
+            proof: proof::read(&self.proof, place, sealer)?,
             patience: row::parsed(&self.patience, "source.patience")?,
             repeat_window: RepeatWindow::from_ms(self.repeat_window_ms).ok_or_else(|| {
                 StoreError::corrupt("source.repeat_window_ms", self.repeat_window_ms)
@@ -74,6 +77,11 @@ const UPDATE: &str = "UPDATE source SET name = ?3, dialect = ?4, proof = ?5, pat
     verdicts = ?7, repeat_window_ms = ?8, revision = revision + 1 \
     WHERE id = ?1 AND organization_id = ?2 AND revision = ?9";
 
+/// Where the proofs of a source are sealed.
+fn proof_place(organization: Uuid, id: &Uuid) -> Place<'_> {
+    Place::new(&SOURCE_PROOF, organization, id.as_bytes())
+}
+
 fn missing(id: SourceId) -> StoreError {
     StoreError::NotFound {
         what: "source",
@@ -87,7 +95,10 @@ impl Store {
         new: NewSource,
         creation: Creation<Source>,
     ) -> Result<Created<Source>, StoreError> {
-        let columns = Columns::of(&new.proof, &new.patience, &new.verdicts)?;
+        let sealer = self.sealer.clone();
+        let (organization, id) = (new.organization.uuid(), new.id.uuid());
+        let proof = proof::write(&new.proof, proof_place(organization, &id), &sealer)?;
+        let columns = Columns::of(proof, &new.patience, &new.verdicts)?;
         self.create(WHAT, creation, move |connection| {
             Box::pin(async move {
                 sqlx::query(INSERT)
@@ -103,7 +114,7 @@ impl Store {
                     .execute(&mut *connection)
                     .await
                     .map_err(|error| StoreError::or_name_taken(error, WHAT))?;
-                let source = source_of(connection, new.organization, new.id).await?;
+                let source = source_of(connection, &sealer, new.organization, new.id).await?;
                 Ok((source, new.id.to_string()))
             })
         })
@@ -112,10 +123,13 @@ impl Store {
 
     /// Writes a changed source, if nobody changed it since it was read.
     pub async fn update_source(&self, after: Source, by: By<Source>) -> Result<Source, StoreError> {
-        let columns = Columns::of(&after.proof, &after.patience, &after.verdicts)?;
+        let sealer = self.sealer.clone();
+        let (organization, id) = (after.organization.uuid(), after.id.uuid());
+        let proof = proof::write(&after.proof, proof_place(organization, &id), &sealer)?;
+        let columns = Columns::of(proof, &after.patience, &after.verdicts)?;
         self.set_up(by.author, 0, move |connection| {
             Box::pin(async move {
-                let before = source_of(connection, after.organization, after.id).await?;
+                let before = source_of(connection, &sealer, after.organization, after.id).await?;
                 let changed = sqlx::query(UPDATE)
                     .bind(after.id.uuid())
                     .bind(after.organization.uuid())
@@ -135,7 +149,7 @@ impl Store {
                         id: after.id.to_string(),
                     });
                 }
-                let after = source_of(connection, after.organization, after.id).await?;
+                let after = source_of(connection, &sealer, after.organization, after.id).await?;
                 let line = by.updated(Action::Update, WHAT, after.id, &before, &after);
                 Ok((after, Some(line)))
             })
@@ -157,7 +171,7 @@ impl Store {
             .bind(id.uuid())
             .fetch_optional(&self.readers)
             .await?;
-        row.map(SourceRow::read).transpose()
+        row.map(|row| row.read(&self.sealer)).transpose()
     }
 
     pub async fn sources(
@@ -174,7 +188,7 @@ impl Store {
         .bind(page.fetch())
         .fetch_all(&self.readers)
         .await?;
-        Page::of(rows, page, |row| row.id, SourceRow::read)
+        Page::of(rows, page, |row| row.id, |row| row.read(&self.sealer))
     }
 
     /// Deletes a source with its bindings. Its events stay.
@@ -184,9 +198,10 @@ impl Store {
         id: SourceId,
         by: By<Source>,
     ) -> Result<(), StoreError> {
+        let sealer = self.sealer.clone();
         self.set_up(by.author, 0, move |connection| {
             Box::pin(async move {
-                let before = source_of(connection, organization, id).await?;
+                let before = source_of(connection, &sealer, organization, id).await?;
                 sqlx::query("DELETE FROM source WHERE id = ?1")
                     .bind(id.uuid())
                     .execute(connection)
@@ -206,9 +221,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(proof: &[Proof], patience: &Patience, verdicts: &Verdicts) -> Result<Self, StoreError> {
+    fn of(proof: String, patience: &Patience, verdicts: &Verdicts) -> Result<Self, StoreError> {
         Ok(Self {
-            proof: proof::write(proof)?,
+            proof,
             patience: row::written(patience)?,
             verdicts: row::written(verdicts)?,
         })
@@ -217,6 +232,7 @@ impl Columns {
 
 async fn source_of(
     connection: &mut SqliteConnection,
+    sealer: &Sealer,
     organization: OrganizationId,
     id: SourceId,
 ) -> Result<Source, StoreError> {
@@ -226,5 +242,5 @@ async fn source_of(
             .bind(organization.uuid())
             .fetch_optional(connection)
             .await?;
-    row.ok_or_else(|| missing(id))?.read()
+    row.ok_or_else(|| missing(id))?.read(sealer)
 }

@@ -509,9 +509,13 @@ mod tests {
     #[tokio::test]
     async fn a_transaction_that_fails_is_undone_and_the_next_one_is_written() {
         let folder = tempfile::tempdir().unwrap();
-        let open = super::super::OpenStore::open(folder.path(), Durability::Process)
-            .await
-            .unwrap();
+        let open = super::super::OpenStore::open(
+            folder.path(),
+            Durability::Process,
+            &super::super::KeySource::DataFolder,
+        )
+        .await
+        .unwrap();
         let writer = &open.store.writer;
         let entry = |rows: &[u8]| Entry::of_pending_notices(rows);
         let twice = writer.journal(entry(&[1, 2, 1]), Durability::Process).await;
