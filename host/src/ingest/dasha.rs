@@ -5,14 +5,16 @@
 //! `type` is missing, `args` stands for `arguments`, and unknown types and fields
 //! are no error.
 
+mod faults;
 mod reply;
+mod sample;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Dialect, Reply, payload};
+use super::{Dialect, Reply, Sample, payload};
 use crate::domain::decision::{
     Answer, InvalidAnswer, StartAnswer, Target, ToolAnswer, TransferAnswer,
 };
@@ -193,6 +195,14 @@ impl Dialect for Dasha {
         reply::read(handler, reply)
     }
 
+    fn faults(&self, handler: Handler, reply: &str) -> Vec<ReadError> {
+        faults::of(handler, reply)
+    }
+
+    fn sample(&self, sample: &Sample) -> Json {
+        sample::write(sample)
+    }
+
     fn acknowledge(&self, event: EventId) -> Json {
         to_raw_value(&Acknowledgement {
             received: true,
@@ -359,6 +369,9 @@ fn transfer_reply(mode: &str, target: &Target) -> Result<Reply, InvalidAnswer> {
     })
 }
 
+/// What the platform cannot do without in a configuration.
+const AGENT_CONFIG_KEYS: [&str; 3] = ["primaryLanguage", "ttsConfig", "llmConfig"];
+
 /// The platform takes the configuration as it is, so what it cannot do without
 /// must be there.
 fn check_agent_config(config: &RawValue) -> Result<(), InvalidAnswer> {
@@ -374,11 +387,8 @@ fn check_agent_config(config: &RawValue) -> Result<(), InvalidAnswer> {
         return Err(not_an_object);
     }
     let keys: Keys = serde_json::from_str(config.get()).map_err(|_| not_an_object)?;
-    for (key, value) in [
-        ("primaryLanguage", keys.primary_language),
-        ("ttsConfig", keys.tts_config),
-        ("llmConfig", keys.llm_config),
-    ] {
+    let values = [keys.primary_language, keys.tts_config, keys.llm_config];
+    for (key, value) in AGENT_CONFIG_KEYS.into_iter().zip(values) {
         if value.is_none() {
             return Err(InvalidAnswer::IncompleteAgentConfig(key));
         }

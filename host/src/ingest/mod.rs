@@ -3,12 +3,14 @@
 //! A [`Dialect`] is one platform in one file; [`DIALECTS`] is the registry, and
 //! adding a platform touches nothing else. Proof of origin is the same for all of
 //! them ([`proof`]), and so is knowing a request again ([`fingerprint`]). `call` uses this module and joins it with `runtime` and
-//! `store`, which it does not know.
+//! `store`, which it does not know. For trying things out a dialect also speaks as its
+//! platform would ([`Sample`]) and says what is wrong with a reply ([`review`]).
 
 mod dasha;
 pub mod fingerprint;
 mod payload;
 pub mod proof;
+mod sample;
 
 use std::net::IpAddr;
 
@@ -16,6 +18,7 @@ use ::http::HeaderMap;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+pub use self::sample::{Sample, Topic};
 use crate::domain::Json;
 use crate::domain::decision::{Answer, InvalidAnswer, StartAnswer, ToolAnswer, TransferAnswer};
 use crate::domain::event::CallEvent;
@@ -59,12 +62,21 @@ pub trait Dialect: Send + Sync {
     /// a question in our place. What the platform would not understand is an error.
     fn read_reply(&self, handler: Handler, reply: &str) -> Result<Answer, ReadError>;
 
+    /// All that is wrong with what somebody else would reply, as far as it can be told.
+    fn faults(&self, handler: Handler, reply: &str) -> Vec<ReadError>;
+
+    /// A payload as the platform would send it.
+    fn sample(&self, sample: &Sample) -> Json;
+
     /// The reply to a notice that is stored.
     fn acknowledge(&self, event: EventId) -> Json;
 }
 
+/// The dialect whose words the test of a webhook is asked for in.
+pub const DASHA: &dyn Dialect = &dasha::Dasha;
+
 /// Every dialect there is.
-pub static DIALECTS: &[&dyn Dialect] = &[&dasha::Dasha];
+pub static DIALECTS: &[&dyn Dialect] = &[DASHA];
 
 /// The dialect of that name.
 pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
@@ -94,6 +106,18 @@ pub enum UnusableReply {
     Unreadable(#[from] ReadError),
     #[error(transparent)]
     Invalid(#[from] InvalidAnswer),
+}
+
+/// What is wrong with a reply to a question, in words; nothing if it could be relayed.
+pub fn review(dialect: &dyn Dialect, handler: Handler, reply: &str) -> Vec<String> {
+    let Err(refused) = relay(dialect, handler, reply) else {
+        return Vec::new();
+    };
+    let faults = dialect.faults(handler, reply);
+    if faults.is_empty() {
+        return vec![refused.to_string()];
+    }
+    faults.iter().map(ToString::to_string).collect()
 }
 
 /// Renders the answer to a question and so checks it against the platform's form.

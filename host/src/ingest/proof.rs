@@ -3,7 +3,10 @@
 //! Every comparison takes the same time whatever is wrong, every secret is tried,
 //! and the reply to a failed proof says nothing; the reason goes to the operator's
 //! log only.
+//!
+//! Requests that come from within, to try a source out, are given the proofs it wants.
 
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq as _};
@@ -81,16 +84,42 @@ fn signature(given: &[u8]) -> Option<[u8; SIGNATURE_BYTES]> {
 }
 
 fn signs(secret: &Secret, body: &[u8], given: &[u8; SIGNATURE_BYTES]) -> Choice {
-    // HMAC takes keys of every length, so this never fails; if it did, nothing fits.
-    let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else {
-        return Choice::from(0);
-    };
-    mac.chain_update(body).finalize().into_bytes().ct_eq(given)
+    // If there were no signature, nothing would fit.
+    signature_of(secret, body).map_or(Choice::from(0), |own| own.ct_eq(given))
+}
+
+/// HMAC takes keys of every length, so there always is one.
+fn signature_of(secret: &Secret, body: &[u8]) -> Option<[u8; SIGNATURE_BYTES]> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).ok()?;
+    Some(mac.chain_update(body).finalize().into_bytes().into())
+}
+
+/// Gives a request what it lacks of the proofs that a source asks for. What it brings
+/// stays, right or wrong.
+pub fn complete(proofs: &[Proof], headers: &mut HeaderMap, body: &[u8]) {
+    for proof in proofs {
+        let (name, value) = match proof {
+            Proof::Header { name, values } => {
+                (name, values.first().map(|value| value.expose().to_owned()))
+            }
+            Proof::Hmac { header, secrets } => {
+                let signature = secrets.first().and_then(|it| signature_of(it, body));
+                let signature = signature.map(|it| format!("sha256={}", hex::encode(it)));
+                (header, signature)
+            }
+        };
+        // Names and values were checked when they were written.
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let value = value.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+        if let (Some(name), Some(mut value)) = (name, value) {
+            value.set_sensitive(true);
+            headers.entry(name).or_insert(value);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use ::http::{HeaderMap, HeaderName, HeaderValue};
     use bytes::Bytes;
 
     use super::*;
@@ -194,5 +223,27 @@ mod tests {
         }
         assert!(check(&proofs, &inbound(&[("Authorization", "Bearer old")], BODY)).is_err());
         assert!(check(&[], &inbound(&[], BODY)).is_ok());
+    }
+
+    #[test]
+    fn a_request_is_given_the_proofs_it_lacks_and_no_others() {
+        let proofs = [
+            Proof::Header {
+                name: "authorization".into(),
+                values: vec![secret("Bearer new"), secret("Bearer old")],
+            },
+            Proof::Hmac {
+                header: "x-sig".into(),
+                secrets: vec![secret(KEY), secret("old")],
+            },
+        ];
+        let mut request = inbound(&[], BODY);
+        complete(&proofs, &mut request.headers, &request.body);
+        assert_eq!(check(&proofs, &request), Ok(()));
+
+        let mut request = inbound(&[("authorization", "Bearer older")], BODY);
+        complete(&proofs, &mut request.headers, &request.body);
+        let wrong = Unproven::WrongValue("authorization".into());
+        assert_eq!(check(&proofs, &request), Err(wrong));
     }
 }
