@@ -5,10 +5,13 @@
 //! what the reply means is for them to say (`domain::delivery`), and both go through
 //! the endpoint's [`gate`], which keeps its limits. The request itself leaves through
 //! `egress`, like every other.
+//!
+//! A request that belongs to no endpoint is a [`Single`] one.
 
 pub mod gate;
 mod reply;
 mod sign;
+mod single;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 use self::gate::{Gate, Gates};
 pub use self::reply::Reply;
 use self::sign::Signer;
+pub use self::single::{NoReply, Single};
 use crate::domain::delivery::{Heard, SendFailure};
 use crate::domain::endpoint::{BodyTemplate, Endpoint};
 use crate::domain::event::Kind;

@@ -16,7 +16,7 @@ use crate::ingest::{self, Reply};
 use crate::store::journal::{AttemptRecord, ForwardRecord, OwedDelivery};
 
 /// Largest reply of an endpoint to a question, in bytes.
-const MOST_REPLY: usize = 1 << 20;
+pub(super) const MOST_REPLY: usize = 1 << 20;
 
 /// How it went: the answer, or why there is none; and the record of what was sent, if
 /// anything was.

@@ -10,7 +10,8 @@
 //!
 //! This is the one module that joins `ingest`, `runtime`, `dispatch` and `store`, which
 //! do not know each other. `http` brings requests, [`crate::notices`] brings stored
-//! notices back, and [`crate::delivery`] sends what is owed, when [`Doorbell`] rings.
+//! notices back, and [`crate::delivery`] sends what is owed, when [`Doorbell`] rings. What
+//! is only tried out (`trial.rs`) is none of the story.
 
 mod attempt;
 mod breakers;
@@ -26,6 +27,7 @@ mod owed;
 mod repeats;
 mod route;
 mod space;
+mod trial;
 
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ use self::repeats::{Place, Repeats};
 pub use self::route::RouteError;
 use self::route::{Route, Routes};
 use self::space::PluginSpace;
+pub use self::trial::{HeadersError, Trial, TrialReply};
 use crate::dispatch::Dispatcher;
 use crate::domain::binding::{self, Binding};
 use crate::domain::decision::{

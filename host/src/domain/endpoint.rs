@@ -150,6 +150,25 @@ impl Settings {
     pub const MAX_CONCURRENCY: u16 = 256;
     pub const MAX_TIMEOUT_MS: u32 = 120_000;
 
+    /// All settings as they are unless told.
+    pub fn at(url: EndpointUrl) -> Self {
+        Self {
+            url,
+            description: String::new(),
+            filter: Filter::default(),
+            method: post(),
+            query: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            body: None,
+            rate_per_second: None,
+            concurrency: default_concurrency(),
+            timeout_ms: default_timeout(),
+            ordered: false,
+            schedule: Schedule::default(),
+            disable_after_seconds: default_disable_after(),
+        }
+    }
+
     /// The first setting that is out of its range.
     pub fn check(&self) -> Result<(), OutOfRange> {
         let short = |(name, value): (&String, &String)| {
@@ -241,6 +260,7 @@ mod tests {
         assert_eq!(plain.schedule.delays_s(), [0, 5, 25, 125, 625, 3125]);
         let again = settings(&serde_json::to_string(&plain).unwrap());
         assert_eq!(again, plain);
+        assert_eq!(Settings::at(plain.url.clone()), plain);
     }
 
     #[test]
