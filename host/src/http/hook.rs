@@ -19,7 +19,7 @@ use crate::domain::id::SourceId;
 use crate::ingest::{Inbound, Reply};
 
 /// Carries the event's id on every reply about a stored event.
-const EVENT_HEADER: HeaderName = HeaderName::from_static("x-hookswitch-event");
+pub(super) const EVENT_HEADER: HeaderName = HeaderName::from_static("x-hookswitch-event");
 /// Says that the reply is that of an earlier request, which this one repeats.
 const REPEAT_HEADER: HeaderName = HeaderName::from_static("x-hookswitch-repeat");
 
@@ -46,6 +46,18 @@ pub(super) async fn receive(
         body,
         peer,
     };
+    take(&services, source, inbound, arrival).await
+}
+
+/// Hands a request in and gives its reply. A source that is tried out
+/// ([`super::api::webhooks`]) is asked here as well.
+pub(super) async fn take(
+    services: &Services,
+    source: SourceId,
+    inbound: Inbound,
+    arrival: Arrival,
+) -> Result<Response, Problem> {
+    let peer = inbound.peer;
     match services.switch.receive(source, inbound, arrival).await {
         Ok(received) => Ok(reply(received)),
         Err(error) => Err(refused(source, peer, error)),

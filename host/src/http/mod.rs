@@ -248,6 +248,10 @@ fn events() -> ApiRouter<Services> {
             "/api/v1/decisions",
             get_with(api::decisions::list, says("List decisions")),
         )
+        .api_route(
+            "/api/v1/webhooks/test",
+            post_with(api::webhooks::test, says("Test a webhook")),
+        )
 }
 
 /// Who may do what, and did.

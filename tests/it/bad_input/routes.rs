@@ -37,6 +37,7 @@ async fn every_api_route_wants_the_token() {
         (Method::GET, "/api/v1/events"),
         (Method::GET, "/api/v1/events/evt_1"),
         (Method::GET, "/api/v1/decisions"),
+        (Method::POST, "/api/v1/webhooks/test"),
     ];
     let token = &server.token;
     let half = &token[..token.len() / 2];

@@ -18,6 +18,7 @@ mod proof;
 pub(super) mod secrets;
 pub(super) mod sources;
 pub(super) mod tokens;
+pub(super) mod webhooks;
 pub(super) mod whoami;
 
 use std::borrow::Cow;

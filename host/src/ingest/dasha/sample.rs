@@ -14,7 +14,7 @@ use crate::ingest::{Sample, Topic};
 #[serde(rename_all = "camelCase")]
 struct Payload<'a> {
     #[serde(rename = "type")]
-    payload_type: &'static str,
+    named_type: &'static str,
     status: &'static str,
     call_id: &'a str,
     agent_id: &'a str,
@@ -45,7 +45,7 @@ const CALLER: &str = "+14155550100";
 pub(super) fn write(sample: &Sample) -> Json {
     let payload_type = payload_type(&sample.topic);
     let payload = Payload {
-        payload_type: payload_type.name(),
+        named_type: payload_type.name(),
         status: status(payload_type),
         call_id: &sample.call_id,
         agent_id: &sample.agent_id,
