@@ -7,6 +7,7 @@ mod inspect;
 mod invoke;
 mod key;
 mod serve;
+mod webhook_test;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Deliveries(deliveries::Deliveries),
     Key(key::Key),
+    Test(webhook_test::Test),
     Compile(compile::Compile),
 }
 
@@ -38,6 +40,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Deliveries(deliveries) => deliveries.run(),
         Command::Key(key) => key.run(),
+        Command::Test(test) => test.run(),
         Command::Compile(compile) => compile.run(),
     };
     outcome.unwrap_or_else(|error| {
