@@ -33,6 +33,7 @@ pub(crate) fn settings() -> insta::Settings {
     }
     // A verdict that nobody was asked about takes less than a microsecond.
     settings.add_dynamic_redaction(".**.elapsed_us", number);
+    settings.add_dynamic_redaction(".timeTaken", number);
     for number in [
         "size",
         "compile_ms",
@@ -57,7 +58,7 @@ macro_rules! assert_shape {
 }
 pub(crate) use assert_shape;
 
-fn time_of_day(value: Content, path: ContentPath<'_>) -> Content {
+pub(crate) fn time_of_day(value: Content, path: ContentPath<'_>) -> Content {
     let text = value
         .as_str()
         .unwrap_or_else(|| panic!("{path} is no text"));
