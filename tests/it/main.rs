@@ -70,6 +70,7 @@ mod shutdown;
 mod signatures;
 mod start_calls;
 mod tokens;
+mod timeline;
 mod tolerance;
 mod tools;
 mod transfers;

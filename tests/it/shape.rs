@@ -20,6 +20,7 @@ pub(crate) fn settings() -> insta::Settings {
     settings.add_filter(r#"thread '[^']*'( \(\d+\))? panicked at [^"]*"#, "[panic]");
     settings.add_filter(r"\bsha256:[0-9a-f]{64}\b", "sha256:[digest]");
     for time in [
+        "at",
         "created_at",
         "received_at",
         "decided_at",

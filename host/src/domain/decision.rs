@@ -218,6 +218,25 @@ pub enum Answer {
     Event(EventAnswer),
 }
 
+impl Answer {
+    /// The word in the field `decision` of its JSON form.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Start(StartAnswer::Accept { .. }) => "accept",
+            Self::Start(StartAnswer::Reject { .. }) => "reject",
+            Self::Transfer(TransferAnswer::Cold { .. }) => "cold",
+            Self::Transfer(TransferAnswer::Warm { .. }) => "warm",
+            Self::Tool(ToolAnswer::Answer { .. }) => "answer",
+            Self::Event(EventAnswer::Unchanged {}) => "unchanged",
+            Self::Event(EventAnswer::Drop {}) => "drop",
+            Self::Event(EventAnswer::Deliver { .. }) => "deliver",
+            Self::Start(StartAnswer::Unavailable {})
+            | Self::Transfer(TransferAnswer::Unavailable {})
+            | Self::Tool(ToolAnswer::Unavailable {}) => "unavailable",
+        }
+    }
+}
+
 /// What a handler thinks.
 #[derive(Debug, Clone)]
 pub enum Opinion {
@@ -368,9 +387,25 @@ pub enum FailureCode {
     Unavailable,
 }
 
+impl FailureCode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Cpu => "cpu",
+            Self::Trap => "trap",
+            Self::Memory => "memory",
+            Self::PluginError => "plugin_error",
+            Self::InvalidAnswer => "invalid_answer",
+            Self::Overloaded => "overloaded",
+            Self::CircuitOpen => "circuit_open",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 impl fmt::Display for FailureCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.write_str(self.as_str())
     }
 }
 
@@ -394,6 +429,17 @@ pub enum InvocationOutcome {
     Passed,
     Forwarded,
     Failed,
+}
+
+impl InvocationOutcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Passed => "passed",
+            Self::Forwarded => "forwarded",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One call of a plugin on the way to a decision.
@@ -475,6 +521,61 @@ mod tests {
             shown,
             serde_json::from_str::<serde_json::Value>(text).unwrap()
         );
+    }
+
+    #[test]
+    fn words_are_those_of_the_json_form() {
+        let target = Target {
+            destination: Destination::try_from("+12".to_owned()).unwrap(),
+            options: None,
+        };
+        let cold = TransferAnswer::Cold {
+            target: target.clone(),
+        };
+        for answer in [
+            Verdicts::default().for_handler(Handler::Start),
+            Verdicts::default().for_handler(Handler::Transfer),
+            Verdicts::default().for_handler(Handler::Tool),
+            Verdicts::default().for_handler(Handler::Event),
+            Answer::Start(StartAnswer::Reject {
+                reason: Reason::try_from("closed".to_owned()).unwrap(),
+            }),
+            Answer::Start(StartAnswer::Unavailable {}),
+            Answer::Transfer(cold),
+            Answer::Transfer(TransferAnswer::Warm { target }),
+            Answer::Tool(ToolAnswer::Answer {
+                result: crate::domain::empty_object(),
+            }),
+            Answer::Event(EventAnswer::Drop {}),
+            Answer::Event(EventAnswer::Deliver {
+                deliveries: Vec::new(),
+            }),
+        ] {
+            let json = serde_json::to_value(&answer).unwrap();
+            assert_eq!(json["decision"], answer.word());
+        }
+        for outcome in [
+            InvocationOutcome::Answered,
+            InvocationOutcome::Passed,
+            InvocationOutcome::Forwarded,
+            InvocationOutcome::Failed,
+        ] {
+            let json = serde_json::to_value(outcome).unwrap();
+            assert_eq!(json, outcome.as_str());
+        }
+        for code in [
+            FailureCode::Timeout,
+            FailureCode::Cpu,
+            FailureCode::Trap,
+            FailureCode::Memory,
+            FailureCode::PluginError,
+            FailureCode::InvalidAnswer,
+            FailureCode::Overloaded,
+            FailureCode::CircuitOpen,
+            FailureCode::Unavailable,
+        ] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
     }
 
     #[test]

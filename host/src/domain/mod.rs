@@ -9,8 +9,9 @@
 //! operator and a customer set up), [`endpoint`] and [`delivery`] (who is told, and
 //! how often it is tried), [`job`] (what is tried again), [`repeat`] (when two requests
 //! are one), [`limits`] and [`grant`] (what a plugin may use and reach), [`kv`] and
-//! [`log`] (what a plugin keeps and says), [`organization`] and [`access`] (whose all of
-//! it is, and who may do what), [`revision`] and [`id`] (how it is known and named).
+//! [`log`] (what a plugin keeps and says), [`timeline`] (what was recorded of a call),
+//! [`organization`] and [`access`] (whose all of it is, and who may do what),
+//! [`revision`] and [`id`] (how it is known and named).
 
 pub mod access;
 pub mod binding;
@@ -35,6 +36,7 @@ mod schema;
 pub mod secret;
 pub mod seed;
 pub mod source;
+pub mod timeline;
 
 /// One JSON document as text, its syntax already checked.
 ///

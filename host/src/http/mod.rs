@@ -245,6 +245,10 @@ fn events() -> ApiRouter<Services> {
             get_with(api::events::read, says("Show an event")),
         )
         .api_route(
+            "/api/v1/calls/{call}",
+            get_with(api::calls::read, says("Show a call")),
+        )
+        .api_route(
             "/api/v1/decisions",
             get_with(api::decisions::list, says("List decisions")),
         )

@@ -2,6 +2,7 @@
 //! so it is not found; where the path names what is to be, it is wrong.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::str::FromStr;
 
 use aide::OperationInput;
@@ -80,6 +81,22 @@ names!(
     /// A secret's.
     SecretName "secret"
 );
+
+/// A call's, in the platform's words: any text.
+#[derive(Debug, Clone, JsonSchema)]
+pub(super) struct CallId(pub(super) String);
+
+impl FromStr for CallId {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Noun for CallId {
+    const NOUN: &'static str = "call";
+    const PARAMETER: &'static str = "call";
+}
 
 /// Something that is there already.
 #[derive(Debug)]

@@ -5,11 +5,11 @@
 //! acknowledges after the commit, or after the disk has it where that was asked
 //! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries),
 //! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
-//! what is read back; `source`, `plugin`, `binding`, `endpoint`, `secret`, `token` and
-//! `organization` are what operators and customers set up, in the frame of `setup`, which
-//! writes the lines that `audit` reads, and [`seal`] keeps the secrets among it from those
-//! who see the database; [`delivery`] is the queue of what is owed
-//! to endpoints, [`job`] work on many deliveries at once.
+//! what is read back, [`timeline`] the same in the order of time; `source`, `plugin`,
+//! `binding`, `endpoint`, `secret`, `token` and `organization` are what operators and
+//! customers set up, in the frame of `setup`, which writes the lines that `audit` reads,
+//! and [`seal`] keeps the secrets among it from those who see the database; [`delivery`]
+//! is the queue of what is owed to endpoints, [`job`] work on many deliveries at once.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
@@ -40,6 +40,7 @@ pub mod seal;
 mod secret;
 mod setup;
 mod source;
+pub mod timeline;
 mod token;
 mod writer;
 

@@ -5,11 +5,13 @@
 
 pub(super) mod audit;
 pub(super) mod bindings;
+pub(super) mod calls;
 mod changes;
 pub(super) mod decisions;
 pub(super) mod deliveries;
 pub(super) mod endpoint_health;
 pub(super) mod endpoints;
+mod entries;
 pub(super) mod events;
 pub(super) mod jobs;
 pub(super) mod organizations;
