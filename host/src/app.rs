@@ -170,6 +170,8 @@ impl App {
     /// Stops taking requests, waits for those in flight, writes what is waiting.
     pub async fn stop(self) {
         self.stop.cancel();
+        // Streams have no end of their own; requests are waited for.
+        self.switch.live().close();
         for (task, name) in [
             (self.server, "server"),
             (self.worker, "notice worker"),

@@ -39,9 +39,13 @@ const LAYERS: &[Layer] = &[
         uses: &["store", "domain"],
     },
     Layer {
+        name: "live",
+        uses: &["live", "domain"],
+    },
+    Layer {
         name: "call",
         uses: &[
-            "call", "ingest", "runtime", "store", "dispatch", "egress", "json", "domain",
+            "call", "live", "ingest", "runtime", "store", "dispatch", "egress", "json", "domain",
         ],
     },
     Layer {
@@ -55,7 +59,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "http",
         uses: &[
-            "http", "call", "ingest", "runtime", "store", "json", "domain",
+            "http", "call", "live", "ingest", "runtime", "store", "json", "domain",
         ],
     },
 ];

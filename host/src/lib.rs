@@ -16,6 +16,8 @@ pub mod notices;
 
 pub mod call;
 
+pub mod live;
+
 pub mod ingest;
 pub mod runtime;
 pub mod store;

@@ -190,7 +190,9 @@ impl Switch {
             reply: Some(sent(&reply.unwrap_or(Reply::Unavailable))),
             log: Vec::new(),
         };
-        self.store.answer(&record, None).await
+        self.store.answer(&record, None).await?;
+        self.tell_decision_alone(&record).await;
+        Ok(())
     }
 }
 

@@ -68,6 +68,7 @@ impl Switch {
             log,
         };
         self.complete(record, &decision, &owed).await?;
+        self.tell_decision(record, &decision, None);
         self.ring(record, &owed);
         Ok(Decided {
             decision: decision.decision,
@@ -113,6 +114,8 @@ impl Switch {
             log: Vec::new(),
         };
         self.store.accept_handled(record, &decision, &owed).await?;
+        self.tell_event(record);
+        self.tell_decision(record, &decision, None);
         self.ring(record, &owed);
         Ok(Decided {
             decision: decision.decision,

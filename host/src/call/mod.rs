@@ -27,6 +27,7 @@ mod owed;
 mod repeats;
 mod route;
 mod space;
+mod told;
 mod trial;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ use crate::domain::seed::Seed;
 use crate::egress::Egress;
 use crate::ingest::{self, Inbound, Reply, fingerprint, proof};
 use crate::json::{self, ReadError};
+use crate::live::Live;
 use crate::runtime::capability::kv::{Denied, KeyValue};
 use crate::runtime::capability::recorder::Recorder;
 use crate::runtime::{Context, Grants, Input, Runtime};
@@ -142,6 +144,7 @@ pub struct Switch {
     accepted: Notify,
     owed: Doorbell,
     clock: Clock,
+    live: Arc<Live>,
     repeats: Repeats,
     /// What goes on although its request is gone.
     unwatched: TaskTracker,
@@ -176,6 +179,7 @@ impl Switch {
             accepted: Notify::new(),
             owed: Doorbell::default(),
             clock: Clock::start(),
+            live: Arc::default(),
             repeats: Repeats::new(Instant::now().into_std()),
             unwatched: TaskTracker::new(),
         }
@@ -241,6 +245,7 @@ impl Switch {
         let mut bound = binding::candidates(&route.bindings, route.source.id, &facts);
         let decided = if bound.next().is_some() {
             self.store.accept(record).await?;
+            self.tell_event(record);
             self.accepted.notify_one();
             None
         } else {
@@ -277,6 +282,7 @@ impl Switch {
         if reserved {
             self.store.reserve(record, &owed).await?;
             stand_for(place.as_mut(), record.id);
+            self.tell_event(record);
             self.ring(record, &owed);
         }
         let (decided, reply) = self.decide(route, &case).await;
@@ -297,8 +303,10 @@ impl Switch {
             let forward = forward.as_ref();
             self.store.record(record, &decision, &owed, forward).await?;
             stand_for(place.as_mut(), record.id);
+            self.tell_event(record);
             self.ring(record, &owed);
         }
+        self.tell_decision(record, &decision, forward.as_ref());
         let decided = Decided {
             decision: decision.decision,
             log: decision.log,

@@ -346,6 +346,11 @@ impl Attempting {
         let shared = &self.shared;
         shared.store.settle(settlement, alert.as_ref()).await?;
         standing::ring(shared, alert.as_ref());
+        let event = self.claimed.event;
+        shared.switch.tell_attempt(event, settlement).await;
+        if let Some(alert) = &alert {
+            shared.switch.tell_event(&alert.event);
+        }
         Ok(())
     }
 

@@ -126,6 +126,7 @@ impl Record {
             Some(say) => Some(alert(shared, endpoint, say, standing, since, now).await?),
         };
         let addressees: Vec<_> = alert.iter().flat_map(addressees).collect();
+        let said = alert.as_ref().map(|alert| alert.event.clone());
         let written = shared
             .store
             .set_standing(endpoint.id, standing, alert, now)
@@ -133,6 +134,9 @@ impl Record {
         if written {
             log(endpoint.id, standing, say);
             shared.switch.doorbell().ring(addressees);
+            if let Some(event) = &said {
+                shared.switch.tell_event(event);
+            }
         }
         Ok(())
     }

@@ -241,6 +241,10 @@ fn events() -> ApiRouter<Services> {
             get_with(api::events::list, says("List events")),
         )
         .api_route(
+            "/api/v1/events/stream",
+            get_with(api::stream::listen, says("Listen to what happens")),
+        )
+        .api_route(
             "/api/v1/events/{id}",
             get_with(api::events::read, says("Show an event")),
         )

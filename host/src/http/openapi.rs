@@ -127,6 +127,12 @@ pub(super) fn json<T: JsonSchema>(ctx: &mut GenContext, description: &str) -> Re
     response(description, "application/json", schema)
 }
 
+/// A stream of server-sent events.
+pub(super) fn stream(description: &str) -> Response {
+    let schema = json_schema!({"type": "string"});
+    response(description, "text/event-stream", schema)
+}
+
 fn response(description: &str, media_type: &str, schema: Schema) -> Response {
     Response {
         description: description.to_owned(),

@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::openapi;
 use crate::call::{CallError, RouteError};
 use crate::json::ReadError;
+use crate::live::Refused;
 use crate::runtime::Rejection;
 use crate::store::StoreError;
 
@@ -347,6 +348,16 @@ impl From<CallError> for Problem {
                 Self::new(Code::StoreUnavailable, error.to_string())
             }
         }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let code = match refused {
+            Refused::Organization => Code::TooMany,
+            Refused::Server | Refused::Stopping => Code::Overloaded,
+        };
+        Self::new(code, refused.to_string())
     }
 }
 

@@ -29,8 +29,15 @@ use super::unread::Rest;
 const CONNECTIONS: usize = 10_000;
 /// A client must have sent its headers by then; also how long a connection may idle.
 const HEADERS: Duration = Duration::from_mins(1);
+/// What a stream's client has not read by then, when the server stops, it does not get.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, so that a shortage of files is not a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Says, among a response's extensions, that it has no end of its own: a client that does
+/// not read it must not hold up a server that stops.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Endless;
 
 /// Serves until told to stop, then waits for requests in flight, at most `drain`.
 pub async fn serve(
@@ -89,10 +96,18 @@ async fn accept(
 async fn talk(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
     let spoken = Arc::new(AtomicBool::new(false));
     let speaks = Arc::clone(&spoken);
+    let endless = Arc::new(AtomicBool::new(false));
+    let streams = Arc::clone(&endless);
     let service = service_fn(move |request: Request<Incoming>| {
         speaks.store(true, Ordering::Relaxed);
         let router = router.clone();
-        async move { Ok::<_, Infallible>(respond(router, request, peer).await) }
+        let streams = Arc::clone(&streams);
+        async move {
+            let response = respond(router, request, peer).await;
+            let endless = response.extensions().get::<Endless>().is_some();
+            streams.store(endless, Ordering::Relaxed);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -109,7 +124,11 @@ async fn talk(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cancell
     // request of one that has not said anything yet.
     if spoken.load(Ordering::Relaxed) {
         connection.as_mut().graceful_shutdown();
-        let _ended = connection.await;
+        if endless.load(Ordering::Relaxed) {
+            let _ended = tokio::time::timeout(FAREWELL, connection).await;
+        } else {
+            let _ended = connection.await;
+        }
     }
 }
 

@@ -113,6 +113,19 @@ impl EntryBody {
             what: WhatBody::new(&entry.what, endpoints),
         }
     }
+
+    /// The word in its field `type`.
+    pub(super) fn word(&self) -> &'static str {
+        match self.what {
+            WhatBody::Event { .. } => "event",
+            WhatBody::Log(_) => "log",
+            WhatBody::Gap { .. } => "gap",
+            WhatBody::Forward(_) => "forward",
+            WhatBody::Decision(_) => "decision",
+            WhatBody::Delivery(_) => "delivery",
+            WhatBody::Attempt(_) => "attempt",
+        }
+    }
 }
 
 impl WhatBody {

@@ -19,6 +19,7 @@ pub(super) mod plugins;
 mod proof;
 pub(super) mod secrets;
 pub(super) mod sources;
+pub(super) mod stream;
 pub(super) mod tokens;
 pub(super) mod webhooks;
 pub(super) mod whoami;
