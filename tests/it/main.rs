@@ -32,6 +32,7 @@ mod alerts;
 mod bad_input;
 mod cli_deliveries;
 mod cli_webhook_test;
+mod cli_live;
 mod concurrency;
 mod configuration;
 mod deletion;

@@ -1,5 +1,7 @@
 //! Talks to a running server by its API, for commands that ask one.
 
+mod stream;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -10,6 +12,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+pub(super) use self::stream::NoStream;
 use crate::egress::{Egress, EgressOptions, Outgoing, RequestBody, Target};
 
 /// Where the server is, and who asks.
@@ -81,16 +84,20 @@ impl Client {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    fn target(&self, path: &str) -> anyhow::Result<Target> {
         let url = format!("{}/api/v1{path}", self.base);
         let uri = url.parse().ok();
         let target = uri.and_then(|uri| Target::parse(&uri).ok());
-        let target = target.with_context(|| {
+        target.with_context(|| {
             format!(
                 "{} is no server's URL; expected something like http://127.0.0.1:8080",
                 self.base
             )
-        })?;
+        })
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let target = self.target(path)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, self.token.clone());
         if body.is_some() {

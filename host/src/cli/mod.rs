@@ -1,13 +1,16 @@
 //! The command line: one file per command.
 
+mod call;
 mod client;
 mod compile;
 mod deliveries;
+mod entries;
 mod inspect;
 mod invoke;
 mod key;
 mod serve;
 mod webhook_test;
+mod tail;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,8 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     Key(key::Key),
     Test(webhook_test::Test),
+    Tail(tail::Tail),
+    Call(call::Call),
     Compile(compile::Compile),
 }
 
@@ -41,6 +46,8 @@ pub fn run() -> ExitCode {
         Command::Deliveries(deliveries) => deliveries.run(),
         Command::Key(key) => key.run(),
         Command::Test(test) => test.run(),
+        Command::Tail(tail) => tail.run(),
+        Command::Call(call) => call.run(),
         Command::Compile(compile) => compile.run(),
     };
     outcome.unwrap_or_else(|error| {
