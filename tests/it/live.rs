@@ -105,6 +105,76 @@ async fn what_goes_wrong_is_heard_too() {
     assert_eq!(alert.data["source"], Value::Null);
 }
 
+/// A token of another organization, with its id.
+async fn another_token(server: &Server) -> (String, String) {
+    let organization = json!({"name": "another"});
+    let organization = server.post("/organizations", &organization).await;
+    let organization = organization.expect(201);
+    let request = server
+        .admin(Method::POST, "/tokens")
+        .header(
+            "hookswitch-organization",
+            organization["id"].as_str().expect("an id"),
+        )
+        .json(&json!({"label": "owner", "scope": "owner"}));
+    let token = send(request).await.expect(201);
+    let text = |field: &str| token[field].as_str().expect("a text").to_owned();
+    (text("token"), text("id"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_neither_hears_nor_reads_what_is_anothers() {
+    let (server, source) = server().await;
+    let (token, _) = another_token(&server).await;
+    let request = |method, path: &str| {
+        let path = format!("/api/v1{path}");
+        server.request(method, &path).bearer_auth(&token)
+    };
+    let listen = |query: &str| request(Method::GET, &format!("/events/stream?{query}"));
+    let theirs = server.hook(&source, &payload::start()).await.event();
+    let mut first = server.listen("").await;
+    let by_source = format!("source={}", source.id);
+    let mut all = Listener::begin(listen("")).await;
+    let mut by_source = Listener::begin(listen(&by_source)).await;
+    let mut again = Listener::begin(listen("").header("last-event-id", &theirs)).await;
+    let id = server.hook(&source, &payload::tool()).await.event();
+    assert_eq!(names(&first.until("decision", &id).await, &id).len(), 2);
+
+    let own = request(Method::POST, "/sources").json(&json!({"name": "main-line"}));
+    let own = send(own).await.expect(201);
+    let own = Source {
+        id: own["id"].as_str().expect("an id").to_owned(),
+        hook_path: own["hook_path"].as_str().expect("a path").to_owned(),
+    };
+    let id = server.hook(&own, &payload::start()).await.event();
+    for listener in [&mut all, &mut again] {
+        let heard = listener.next().await.expect("a message");
+        assert_eq!(heard.text("event"), id, "the first thing that is heard");
+    }
+    let call = payload::start()["callId"].clone();
+    let path = format!("/calls/{}", call.as_str().expect("an id"));
+    let found = send(request(Method::GET, &path)).await.expect(200);
+    assert_eq!(found["summary"]["events"], 1, "the call's id is the same");
+    let found = server.get(&path).await.expect(200);
+    assert_eq!(found["summary"]["events"], 2);
+    server.ask_to_end();
+    assert!(by_source.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_token_is_revoked() {
+    let (server, _) = server().await;
+    let (token, id) = another_token(&server).await;
+    let request = server.request(Method::GET, "/api/v1/events/stream");
+    let mut listener = Listener::begin(request.bearer_auth(&token)).await;
+    let path = format!("/api/v1/tokens/{id}");
+    let request = server.request(Method::DELETE, &path);
+    let revoked = send(request.bearer_auth(&token)).await;
+    assert_eq!(revoked.status, 204, "{}", revoked.text);
+    // Within 30 s.
+    assert!(listener.next().await.is_none());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_again_hears_what_it_missed_and_goes_on() {
     let (server, source) = server().await;

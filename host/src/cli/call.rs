@@ -18,7 +18,7 @@ pub(super) struct Call {
     server: Server,
     /// The call's id, as the platform names it.
     #[arg(value_name = "CALL-ID")]
-    call: String,
+    id: String,
     /// Print the API's answer instead of text.
     #[arg(long)]
     json: bool,
@@ -46,7 +46,7 @@ impl Call {
             .build()?;
         let call = runtime.block_on(async {
             let client = self.server.client()?;
-            whole(&client, &self.call).await
+            whole(&client, &self.id).await
         })?;
         let mut out = anstream::stdout().lock();
         if self.json {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, anyhow};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Collected, Limited};
 use sse_stream::SseStream;
 use tokio::time::timeout;
 
@@ -43,7 +43,7 @@ impl Client {
             return Ok(SseStream::new(response.into_body()));
         }
         let body = Limited::new(response.into_body(), MOST).collect().await;
-        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = body.map(Collected::to_bytes).unwrap_or_default();
         let problem = self.read(status, &body).err();
         let problem = problem.unwrap_or_else(|| anyhow!("{} answered {status}", self.base));
         if status.is_server_error() {

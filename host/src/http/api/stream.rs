@@ -14,7 +14,7 @@ use aide::{OperationInput, OperationOutput};
 use axum::Extension;
 use axum::extract::{FromRequestParts, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
@@ -60,21 +60,21 @@ pub(in crate::http) struct Listen {
 impl Listen {
     fn wanted(self) -> Result<Wanted, Problem> {
         Ok(Wanted {
-            source: parameter("source", self.source, |text| text.parse())?,
+            source: parameter("source", self.source.as_deref(), str::parse)?,
+            kind: parameter("kind", self.kind.as_deref(), Kind::parse)?,
+            plugin: parameter("plugin", self.plugin.as_deref(), str::parse)?,
+            level: parameter("level", self.level.as_deref(), level)?,
             call: self.call,
-            kind: parameter("kind", self.kind, Kind::parse)?,
-            plugin: parameter("plugin", self.plugin, |text| text.parse())?,
-            level: parameter("level", self.level, level)?,
         })
     }
 }
 
 fn parameter<T, E: std::fmt::Display>(
     name: &str,
-    text: Option<String>,
+    text: Option<&str>,
     read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {
-    let value = text.as_deref().map(read).transpose();
+    let value = text.map(read).transpose();
     value.map_err(|error| invalid(name, format!("is wrong: {error}")))
 }
 
