@@ -9,8 +9,8 @@ mod inspect;
 mod invoke;
 mod key;
 mod serve;
-mod webhook_test;
 mod tail;
+mod webhook_test;
 
 use std::process::ExitCode;
 

@@ -265,7 +265,13 @@ impl Store {
         organization: OrganizationId,
         id: EndpointId,
     ) -> Result<Endpoint, StoreError> {
-        endpoint_of(&mut *self.readers.acquire().await?, organization, id).await
+        endpoint_of(
+            &mut *self.readers.acquire().await?,
+            &self.sealer,
+            organization,
+            id,
+        )
+        .await
     }
 
     /// An endpoint of whichever organization, for the worker.

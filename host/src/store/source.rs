@@ -162,7 +162,13 @@ impl Store {
         organization: OrganizationId,
         id: SourceId,
     ) -> Result<Source, StoreError> {
-        source_of(&mut *self.readers.acquire().await?, organization, id).await
+        source_of(
+            &mut *self.readers.acquire().await?,
+            &self.sealer,
+            organization,
+            id,
+        )
+        .await
     }
 
     /// A source of whichever organization: its id in the hook's URL names it.

@@ -338,9 +338,13 @@ async fn who_was_away_for_long_reads_the_newest() {
 #[tokio::test]
 async fn only_what_is_of_the_call_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let open = OpenStore::open(folder.path(), Durability::Process)
-        .await
-        .unwrap();
+    let open = OpenStore::open(
+        folder.path(),
+        Durability::Process,
+        &crate::store::KeySource::DataFolder,
+    )
+    .await
+    .unwrap();
     let by_call = "event USING INDEX event_by_call (organization_id=? AND call_id=?";
     for (statement, expected) in [
         (FIRST_OF_CALL, by_call),
