@@ -1,7 +1,7 @@
 //! Reads the API's streams of server-sent events.
 
 use anyhow::{Context as _, anyhow};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::{BodyExt as _, Collected, Limited};
 use sse_stream::SseStream;
 use tokio::time::timeout;
@@ -27,7 +27,7 @@ impl Client {
         last: Option<&HeaderValue>,
     ) -> Result<SseStream<ResponseBody>, NoStream> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, self.token.clone());
+        self.identify(&mut headers);
         if let Some(last) = last {
             headers.insert(LAST_EVENT_ID, last.clone());
         }
@@ -44,7 +44,7 @@ impl Client {
         }
         let body = Limited::new(response.into_body(), MOST).collect().await;
         let body = body.map(Collected::to_bytes).unwrap_or_default();
-        let problem = self.read(status, &body).err();
+        let problem = self.answer(status, &body).err();
         let problem = problem.unwrap_or_else(|| anyhow!("{} answered {status}", self.base));
         if status.is_server_error() {
             Err(NoStream::NotNow(problem))
