@@ -15,6 +15,7 @@ mod profile;
 mod progress;
 mod shown;
 
+mod apply;
 mod audit;
 mod binding;
 mod call;
@@ -60,6 +61,7 @@ enum Command {
     Login(login::Login),
     Logout(login::Logout),
     Whoami(login::Whoami),
+    Apply(apply::Apply),
     Plugin(plugin::Plugin),
     Source(source::Source),
     Binding(binding::Binding),
@@ -91,6 +93,7 @@ impl Command {
             Self::Login(login) => login.run(),
             Self::Logout(logout) => logout.run(),
             Self::Whoami(whoami) => whoami.run(),
+            Self::Apply(apply) => apply.run(),
             Self::Plugin(plugin) => plugin.run(),
             Self::Source(source) => source.run(),
             Self::Binding(binding) => binding.run(),
