@@ -1,4 +1,5 @@
-//! The requests the demo makes: the administrator's and the platform's.
+//! The requests the demo makes: the platform's, and the administrator's that look at
+//! what came of them. What is set up, `hookswitch apply` does.
 
 use std::time::{Duration, Instant};
 
@@ -36,28 +37,6 @@ impl<'server> Api<'server> {
             .build()
             .new_agent();
         Self { server, agent }
-    }
-
-    /// Creates a source, an endpoint or a binding.
-    pub(super) fn create(&self, path: &str, body: &Value) -> Result<Value> {
-        let response = self
-            .agent
-            .post(self.url(&format!("/api/v1{path}")))
-            .header("authorization", self.bearer())
-            .send_json(body)?;
-        success(response).with_context(|| format!("POST /api/v1{path}"))
-    }
-
-    /// Uploads a component as the next version of a plugin.
-    pub(super) fn upload(&self, plugin: &str, component: &[u8]) -> Result<Value> {
-        let path = format!("/api/v1/plugins/{plugin}/versions");
-        let response = self
-            .agent
-            .post(self.url(&path))
-            .header("authorization", self.bearer())
-            .content_type("application/wasm")
-            .send(component)?;
-        success(response).with_context(|| format!("POST {path}"))
     }
 
     /// Sends a payload as the platform would.

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the whole of Hookswitch on this machine, from nothing.
 //!
-//! Builds the guests and the host, starts it on an empty store, uploads and binds
-//! the example plugins, sends what the platform sends, and compares each answer
+//! Builds the guests and the host, starts it on an empty store, has `hookswitch apply` set
+//! up what `demo/hookswitch.toml` says, sends what the platform sends, and compares each answer
 //! with the expected one. Neighbours: `guests` and `host` build, `server` runs the
 //! host; below, in reading order: `api` talks to it, `receiver` is whom notices are
 //! delivered to, `scenario` says what is sent and expected, `expected` compares, `table`
@@ -15,16 +15,17 @@ mod scenario;
 mod table;
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use self::api::Api;
 use self::expected::Expected;
 use self::scenario::Step;
 use self::table::Row;
 use crate::guests::{self, Guests};
-use crate::host;
+use crate::host::{self, workspace};
 use crate::server::{self, Server};
 use crate::terminal::say;
 
@@ -69,11 +70,11 @@ pub fn run_on(host: &Path, options: Options) -> Result<()> {
     ));
 
     let api = Api::new(&server);
-    let source = set_up(&api, &guests)?;
+    let demo = set_up(host, &server, &guests)?;
     say("Sending what the platform sends:\n");
     let rows = scenario::steps()?
         .iter()
-        .map(|step| play(&api, &source.hook_path, step))
+        .map(|step| play(&api, &demo.hook_path, step))
         .collect::<Result<Vec<_>>>()?;
     say(table::render(&rows));
     report(&rows)?;
@@ -83,67 +84,57 @@ pub fn run_on(host: &Path, options: Options) -> Result<()> {
     }
     say(next::commands(
         &server,
-        &source,
+        &demo,
         host,
         &guests.path("start-gate")?,
     ));
     server.stay()
 }
 
-/// The source whose hook the payloads are sent to.
-struct Source {
-    id: String,
+/// What there is to try once everything is set up.
+struct Demo {
     hook_path: String,
+    /// Where deliveries go.
+    receiver: String,
 }
 
-/// Creates the source, uploads each plugin and binds it.
-fn set_up(api: &Api<'_>, guests: &Guests) -> Result<Source> {
-    // Who sends the same call again by hand wants to see it decided again.
-    let wanted = json!({"name": "demo-line", "repeat_window_ms": 0});
-    let created = api.create("/sources", &wanted)?;
-    let text = |field: &str| -> Result<String> {
-        let value = created[field]
-            .as_str()
-            .with_context(|| format!("the source has no {field}"));
-        Ok(value?.to_owned())
-    };
-    let source = Source {
-        id: text("id")?,
-        hook_path: text("hook_path")?,
-    };
-    say(format!("Created source {}.", source.id));
-
-    let receiver = receiver::start()?;
-    for name in scenario::ENDPOINTS {
-        // The plugin says what is delivered there; by themselves they want nothing else.
-        let filter = json!({"kinds": ["call.completed"]});
-        let url = format!("http://{receiver}/{name}");
-        let endpoint = json!({"name": name, "url": url, "filter": filter});
-        api.create("/endpoints", &endpoint)?;
-    }
+/// Has the host itself set everything up, as a user would: by `hookswitch apply`.
+fn set_up(host: &Path, server: &Server, guests: &Guests) -> Result<Demo> {
+    let receiver = format!("http://{}", receiver::start()?);
+    let file = workspace()?.join("demo/hookswitch.toml");
     say(format!(
-        "Created the endpoints {}, which a receiver at {receiver} stands in for.",
-        scenario::ENDPOINTS.join(", ")
+        "hookswitch apply demo/hookswitch.toml, with a receiver at {receiver} for deliveries:"
     ));
-
-    for (plugin, config) in scenario::plugins() {
-        let component = std::fs::read(guests.path(plugin)?)
-            .with_context(|| format!("the component of {plugin} cannot be read"))?;
-        let version = api.upload(plugin, &component)?;
-        let binding = json!({
-            "plugin": plugin, "selector": {"source": source.id}, "config": config,
-            "grants": {"kv": {}}
-        });
-        api.create("/bindings", &binding)?;
-        let exports = version["exports"].as_array().into_iter().flatten();
-        let exports: Vec<&str> = exports.filter_map(Value::as_str).collect();
-        say(format!(
-            "Uploaded and bound {plugin} ({} kB): {}.",
-            component.len() / 1000,
-            exports.join(", ")
-        ));
+    let folder = guests.path("start-gate")?;
+    let folder = folder.parent().context("a guest lies in a folder")?;
+    let applied = Command::new(host)
+        .arg("apply")
+        .arg(file)
+        .arg("--json")
+        .env("HOOKSWITCH_SERVER", &server.url)
+        .env("HOOKSWITCH_TOKEN", &server.token)
+        .env_remove("HOOKSWITCH_PROFILE")
+        .env_remove("HOOKSWITCH_ORGANIZATION")
+        .env("DEMO_GUESTS", folder)
+        .env("DEMO_RECEIVER", &receiver)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("the host does not start")?;
+    ensure!(applied.status.success(), "hookswitch apply failed");
+    let report: Value = serde_json::from_slice(&applied.stdout)?;
+    let changes = report["changes"].as_array().context("no changes")?;
+    for change in changes {
+        let text = |field: &str| change[field].as_str().unwrap_or_default().to_owned();
+        say(format!("  {} {}", text("kind"), text("name")));
     }
-    Ok(source)
+    let source = changes.iter().find(|change| change["kind"] == "source");
+    let source = source.context("no source came into being")?;
+    let hook_path = source["answer"]["hook_path"].as_str();
+    let hook_path = hook_path.context("the source has no hook_path")?;
+    Ok(Demo {
+        hook_path: hook_path.to_owned(),
+        receiver,
+    })
 }
 
 /// Sends one payload, waits until it is settled, and judges what came of it.

@@ -2,31 +2,40 @@
 
 use std::path::Path;
 
-use super::Source;
+use super::Demo;
 use crate::host::workspace;
 use crate::server::Server;
 
-/// Commands to paste, with this server's address, token and source in them.
-pub(super) fn commands(server: &Server, source: &Source, host: &Path, guest: &Path) -> String {
-    let Source { id, hook_path } = source;
+/// Commands to paste, with this server's address, token and hook in them.
+pub(super) fn commands(server: &Server, demo: &Demo, host: &Path, guest: &Path) -> String {
     let Server { url, token, .. } = server;
-    let (log, host, guest) = (server.log_file().display(), typed(host), typed(guest));
+    let Demo {
+        hook_path,
+        receiver,
+    } = demo;
+    let (log, host) = (server.log_file().display(), typed(host));
+    let guests = guest.parent().unwrap_or(guest).display();
+    let guest = typed(guest);
     format!(
         r#"
 To try next, in another terminal in this folder:
 
-  TOKEN={token}
+  export HOOKSWITCH_SERVER={url} HOOKSWITCH_TOKEN={token}
 
   # a call comes in
   curl -i {url}{hook_path} \
     -H 'content-type: application/json' -d @tests/fixtures/dasha/start.json
 
   # what was decided, by which plugin, why, and how long it took
-  curl -s '{url}/api/v1/decisions?limit=3' -H "authorization: Bearer $TOKEN"
+  {host} decision list --limit 3
 
   # what came in, and one event with its payload, log and deliveries
-  curl -s '{url}/api/v1/events?source={id}&limit=3' -H "authorization: Bearer $TOKEN"
-  curl -s '{url}/api/v1/events/EVENT-ID' -H "authorization: Bearer $TOKEN"
+  {host} event list --source demo-line --limit 3
+  {host} event show EVENT-ID
+
+  # change demo/hookswitch.toml, and see what would be changed
+  DEMO_GUESTS={guests} DEMO_RECEIVER={receiver} \
+    {host} apply demo/hookswitch.toml --dry-run
 
   # one call of a plugin, without a server
   {host} invoke {guest} \

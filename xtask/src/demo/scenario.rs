@@ -1,4 +1,4 @@
-//! What the demo sets up, what it sends, and what it expects back: the platform's
+//! What the demo sends, and what it expects back: the platform's
 //! own samples, and variants that show what the example plugins are for.
 //!
 //! The expectations are written out, so that they do not depend on what is tried.
@@ -17,24 +17,7 @@ pub(super) struct Step {
     pub(super) expected: Expected,
 }
 
-/// Each example plugin with the settings of a small business.
-pub(super) fn plugins() -> [(&'static str, Value); 4] {
-    [
-        ("start-gate", start_gate()),
-        ("transfer-router", transfer_router()),
-        ("appointment-tools", appointment_tools()),
-        ("crm-sync", crm_sync()),
-    ]
-}
-
-fn start_gate() -> Value {
-    json!({
-        "blocked": ["+14155550666"],
-        "reasons": {"blocked": "We do not take calls from this number."},
-        "callers": {"+49*": {"agent_config": german_agent(), "additional_data": {"market": "DE"}}},
-    })
-}
-
+/// What `demo/hookswitch.toml` says of callers from Germany.
 fn german_agent() -> Value {
     json!({
         "primaryLanguage": "de-DE",
@@ -42,38 +25,6 @@ fn german_agent() -> Value {
         "llmConfig": {"vendor": "openai", "model": "gpt-4.1-mini"},
     })
 }
-
-fn transfer_router() -> Value {
-    json!({
-        "rules": [{
-            "when": {"tier": ["gold"], "said": ["speak to a person"]},
-            "target": {
-                "transfer": "warm", "to": "+14155550101", "options": {"description": "Gold desk"}
-            },
-        }],
-        "default": {"transfer": "cold", "to": "+14155550100"},
-    })
-}
-
-/// Open on the Saturday of the samples, which are of the year 2025.
-fn appointment_tools() -> Value {
-    json!({
-        "time_zone": "America/Los_Angeles",
-        "hours": {"saturday": ["10:00-13:00"]},
-        "slot_minutes": 60,
-        "past_dates": "allow",
-    })
-}
-
-fn crm_sync() -> Value {
-    json!({
-        "endpoints": {"appointment_booked": ["crm", "calendar"], "failed": ["crm", "ops"]},
-        "copy_call_data": ["campaignId"],
-    })
-}
-
-/// Where `crm-sync` has records delivered.
-pub(super) const ENDPOINTS: [&str; 3] = ["crm", "calendar", "ops"];
 
 /// Every payload in the order in which it is sent.
 pub(super) fn steps() -> Result<Vec<Step>> {
