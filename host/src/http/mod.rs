@@ -133,6 +133,10 @@ fn plugins() -> ApiRouter<Services> {
                 says("Roll all bindings of a plugin back"),
             ),
         )
+        .api_route(
+            "/api/v1/plugins/{name}/logs",
+            get_with(api::plugin_log::read, says("Show what a plugin has logged")),
+        )
 }
 
 fn bindings() -> ApiRouter<Services> {

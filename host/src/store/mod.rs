@@ -27,6 +27,7 @@ mod fixture;
 pub mod job;
 pub mod journal;
 mod kv;
+pub mod log;
 pub mod notice;
 mod organization;
 mod page;

@@ -15,6 +15,7 @@ mod entries;
 pub(super) mod events;
 pub(super) mod jobs;
 pub(super) mod organizations;
+pub(super) mod plugin_log;
 pub(super) mod plugins;
 mod proof;
 pub(super) mod secrets;
