@@ -41,6 +41,8 @@ fn without_settings(mut command: Command) -> Command {
             command.env_remove(name);
         }
     }
+    // Nor with what they have logged in to.
+    command.env("XDG_CONFIG_HOME", "/nowhere");
     command
 }
 

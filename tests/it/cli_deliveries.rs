@@ -1,49 +1,17 @@
-//! `hookswitch deliveries`: a running server's deliveries at the command line.
+//! `hookswitch delivery`: a running server's deliveries at the command line.
 
 use std::process::Output;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::binary;
+use crate::command_line::{complaint, ended, parsed, printed};
 use crate::receiver::{self, Receiver};
 use crate::server::{ADMIN_TOKEN, Server};
 
-/// Runs the command against a server, as its administrator.
+/// Runs the command against a server, by the name it had first.
 async fn run(server: &Server, arguments: &[&str]) -> Output {
-    let mut command = binary::command();
-    command
-        .arg("deliveries")
-        .args(arguments)
-        .env("HOOKSWITCH_SERVER", format!("http://{}", server.address))
-        .env("HOOKSWITCH_TOKEN", ADMIN_TOKEN);
-    ended(command).await
-}
-
-async fn ended(mut command: std::process::Command) -> Output {
-    let output = tokio::task::spawn_blocking(move || command.output());
-    output.await.expect("it ends").expect("the host runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// What it printed, after a check that it went well.
-#[track_caller]
-fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// What it complained of.
-#[track_caller]
-fn complaint(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
-    text(&output.stderr)
-}
-
-fn parsed(output: &Output) -> Value {
-    serde_json::from_str(&printed(output)).expect("JSON")
+    server.run(&[&["deliveries"], arguments].concat()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

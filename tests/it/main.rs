@@ -13,6 +13,7 @@
 
 mod binary;
 mod client;
+mod command_line;
 mod components;
 mod contents;
 mod downstream;
@@ -29,10 +30,16 @@ mod sink;
 
 mod activation;
 mod alerts;
+mod apply;
 mod bad_input;
+mod cli_access;
 mod cli_deliveries;
 mod cli_live;
 mod cli_webhook_test;
+mod cli_login;
+mod cli_pages;
+mod cli_resources;
+mod cli_transport;
 mod concurrency;
 mod configuration;
 mod deletion;

@@ -195,9 +195,10 @@ impl Create {
 async fn list_all(client: &Client, list: List) -> anyhow::Result<()> {
     let List { paging, output } = list;
     let page = paging.page(client, "/bindings", &[]).await?;
-    let names = match output.json {
-        true => None,
-        false => Some(SOURCE.names(client).await?),
+    let names = if output.json {
+        None
+    } else {
+        Some(SOURCE.names(client).await?)
     };
     output.print(&page, |page, out| table(page, names.as_ref(), out))
 }

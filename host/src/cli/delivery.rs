@@ -123,9 +123,10 @@ impl ListDeliveries {
         filters.push(("event", self.event));
         let List { paging, output } = self.list;
         let page = paging.page(client, "/deliveries", &filters).await?;
-        let names = match output.json {
-            true => None,
-            false => Some(ENDPOINT.names(client).await?),
+        let names = if output.json {
+            None
+        } else {
+            Some(ENDPOINT.names(client).await?)
         };
         output.print(&page, |page, out| table(page, names.as_ref(), out))
     }

@@ -74,9 +74,10 @@ impl ListEvents {
         let filters = [("source", source), ("kind", self.kind), ("call", self.call)];
         let List { paging, output } = self.list;
         let page = paging.page(client, "/events", &filters).await?;
-        let names = match output.json {
-            true => None,
-            false => Some(SOURCE.names(client).await?),
+        let names = if output.json {
+            None
+        } else {
+            Some(SOURCE.names(client).await?)
         };
         output.print(&page, |page, out| table(page, names.as_ref(), out))
     }

@@ -164,3 +164,31 @@ fn explain(error: &anyhow::Error) {
         last = cause;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    /// Options of a noun are known to its verbs by their ids: a verb's own argument of the
+    /// same id would be taken for them.
+    #[test]
+    fn no_verb_has_an_argument_that_is_called_as_an_option_of_its_noun() {
+        for noun in Arguments::command().get_subcommands() {
+            for verb in noun.get_subcommands() {
+                let twice = verb.get_arguments().find(|of_verb| {
+                    noun.get_arguments()
+                        .any(|it| it.get_id() == of_verb.get_id())
+                });
+                let (noun, verb) = (noun.get_name(), verb.get_name());
+                assert!(twice.is_none(), "{noun} {verb}: {twice:?}");
+            }
+        }
+    }
+}

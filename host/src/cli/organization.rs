@@ -11,6 +11,7 @@ use super::input::{Changes, Fields, check_any};
 use super::names::ORGANIZATION;
 use super::paging::List;
 use super::shown::{self, Column, Output};
+use crate::domain::plugin::Name;
 
 /// Create, list, show and update organizations, for operators.
 #[derive(Debug, Args)]
@@ -39,10 +40,10 @@ struct Quotas {
     /// Most plugins.
     #[arg(long, value_name = "N")]
     plugins: Option<u64>,
-    /// Most bytes of plugins.
+    /// Most bytes of all versions of plugins together.
     #[arg(long, value_name = "N")]
     plugin_bytes: Option<u64>,
-    /// Most calls per second.
+    /// Most webhooks a second, over all sources.
     #[arg(long, value_name = "N")]
     calls_per_second: Option<u64>,
     /// Most events that are kept.
@@ -54,7 +55,7 @@ struct Quotas {
 struct Create {
     /// Its name.
     #[arg(value_name = "NAME")]
-    name: String,
+    name: Name,
     #[command(flatten)]
     quotas: Quotas,
     #[command(flatten)]
@@ -79,7 +80,7 @@ struct Update {
     which: String,
     /// Its new name.
     #[arg(long, value_name = "NAME")]
-    name: Option<String>,
+    name: Option<Name>,
     #[command(flatten)]
     quotas: Quotas,
     #[command(flatten)]
@@ -131,7 +132,7 @@ impl Quotas {
 impl Create {
     async fn run(self, client: &Client) -> anyhow::Result<()> {
         let mut fields = self.fields.read()?;
-        fields.insert("name".to_owned(), self.name.into());
+        fields.insert("name".to_owned(), self.name.to_string().into());
         self.quotas.put(&mut fields, &Value::Null);
         let organization = client.create("/organizations", &fields.into()).await?;
         self.output.one(&organization)
@@ -174,7 +175,7 @@ impl Update {
         let now = client.read(&path).await?;
         let mut changes = self.changes.read(&now.body)?;
         if let Some(name) = self.name {
-            changes.insert("name".to_owned(), name.into());
+            changes.insert("name".to_owned(), name.to_string().into());
         }
         self.quotas.put(&mut changes, &now.body);
         check_any(&changes)?;

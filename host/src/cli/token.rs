@@ -65,7 +65,7 @@ struct Create {
 struct Revoke {
     /// Its id, label or prefix.
     #[arg(value_name = "TOKEN")]
-    token: String,
+    which: String,
 }
 
 /// A point in time, or in how long.
@@ -146,9 +146,9 @@ async fn list_all(client: &Client, list: List) -> anyhow::Result<()> {
 
 impl Revoke {
     async fn run(self, client: &Client) -> anyhow::Result<()> {
-        let path = TOKEN.path(client, &self.token).await?;
+        let path = TOKEN.path(client, &self.which).await?;
         client.delete(&path).await?;
-        writeln!(std::io::stdout(), "token {} is revoked", self.token)?;
+        writeln!(std::io::stdout(), "token {} is revoked", self.which)?;
         Ok(())
     }
 }

@@ -137,7 +137,7 @@ mod tests {
         let open = OpenStore::open(folder.path(), Durability::Process);
         let plan = plan(&open.await.unwrap().store, LINES).await;
         assert!(
-            plan.contains("log_line_by_binding (binding_id=? AND event_id<?"),
+            plan.contains("log_line_by_binding (binding_id=? AND (event_id,number)<(?,?))"),
             "{plan}"
         );
         assert!(plan.contains("SEARCH event USING PRIMARY KEY"), "{plan}");

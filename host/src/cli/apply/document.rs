@@ -172,7 +172,7 @@ since = 2026-01-02T03:04:05Z
     fn an_error_says_where() {
         for (field, place) in [
             ("sources.main.margin_ms", "2:1"),
-            ("sources.main.a.b.c[1].d", "3:19"),
+            ("sources.main.a.b.c[1].d", "3:21"),
             ("sources.main.name", "1:10"),
             ("bindings[1].plugin", "8:1"),
             ("nothing", "1:1"),

@@ -12,8 +12,8 @@ use crate::domain::log::LogLine;
 use crate::http::Services;
 use crate::http::auth::{Caller, Viewer};
 use crate::http::path::{InPath, PluginName};
-use crate::http::query::{Query, invalid};
 use crate::http::problem::Problem;
+use crate::http::query::{Query, invalid};
 use crate::store::log::{LineAt, PluginLine};
 
 #[derive(Debug, Serialize, JsonSchema)]
