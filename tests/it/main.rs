@@ -35,11 +35,12 @@ mod bad_input;
 mod cli_access;
 mod cli_deliveries;
 mod cli_live;
-mod cli_webhook_test;
+
 mod cli_login;
 mod cli_pages;
 mod cli_resources;
 mod cli_transport;
+mod cli_webhook_test;
 mod concurrency;
 mod configuration;
 mod deletion;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
-use futures_util::stream;
+use futures_util::stream::iter;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use ipnet::IpNet;
@@ -453,7 +453,7 @@ impl Body<'_> {
                     .step_by(PIECE)
                     .map(|at| component.slice(at..component.len().min(at + PIECE)))
                     .collect();
-                let pieces = stream::iter(pieces.into_iter().map(move |piece| {
+                let pieces = iter(pieces.into_iter().map(move |piece| {
                     upload.sent(piece.len());
                     Ok(piece)
                 }));

@@ -134,7 +134,11 @@ mod tests {
     #[tokio::test]
     async fn a_log_walks_an_index_in_its_order() {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenStore::open(folder.path(), Durability::Process);
+        let open = OpenStore::open(
+            folder.path(),
+            Durability::Process,
+            &crate::store::KeySource::DataFolder,
+        );
         let plan = plan(&open.await.unwrap().store, LINES).await;
         assert!(
             plan.contains("log_line_by_binding (binding_id=? AND (event_id,number)<(?,?))"),
