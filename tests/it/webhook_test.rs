@@ -474,7 +474,7 @@ async fn mistakes_in_the_request_name_the_field() {
         (
             hook(json!({"headers": {"host": "x"}})),
             "invalid_field",
-            "webHook.headers",
+            "webHook.headers.host",
         ),
         (
             hook(json!({"headers": {"x-a": "${secret:none}"}})),

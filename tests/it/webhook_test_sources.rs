@@ -159,28 +159,35 @@ async fn the_url_of_our_own_hook_is_our_own_source() {
 async fn a_source_of_another_organization_is_not_there() {
     let server = Server::start();
     let source = proven(&server).await;
-    let launch = server.stop();
-    let other = launch
-        .token(Some("a-token-of-another-organization"))
-        .start();
+    let stranger = server.organization("stranger").await;
     let unknown = Source {
         id: "src_00000000000070008000000000000000".to_owned(),
         hook_path: "/hooks/src_1".to_owned(),
     };
     for it in [&source, &unknown] {
-        let whole = format!("http://{}{}", other.address, it.hook_path);
+        let whole = format!("http://{}{}", server.address, it.hook_path);
         for test in [
             test("Completed", it),
             by_url("Completed", &it.hook_path, &json!({})),
             by_url("Completed", &whole, &json!({})),
         ] {
-            other
-                .test_webhook(&test)
-                .await
-                .expect_problem(404, "not_found", None);
+            let reply = stranger.post("/webhooks/test", &test).await;
+            reply.expect_problem(404, "not_found", None);
         }
     }
-    assert_eq!(other.all("/events").await.len(), 0);
+    assert_eq!(server.all("/events").await.len(), 0);
+}
+
+#[tokio::test]
+async fn who_only_looks_may_not_test() {
+    let server = Server::start();
+    let owner = server.organization("acme").await;
+    for (scope, status) in [("viewer", 403), ("developer", 404)] {
+        let user = server.user(&owner.token(scope).await);
+        let test = json!({"source": "src_1", "webhookType": "StartWebHookPayload"});
+        let reply = user.post("/webhooks/test", &test).await;
+        assert_eq!(reply.status, status, "{scope}: {}", reply.text);
+    }
 }
 
 #[tokio::test]
