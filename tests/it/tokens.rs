@@ -140,7 +140,7 @@ async fn every_operation_says_which_scope_it_needs_and_holds_to_it() {
             if needed == "viewer" {
                 continue;
             }
-            let path = rest.replace('{', "").replace('}', "");
+            let path = rest.replace(['{', '}'], "");
             let method: Method = method.to_uppercase().parse().expect("a method");
             let status = send(viewer.request(method, &path)).await.status;
             if status != 403 {

@@ -377,6 +377,7 @@ async fn a_request_has_the_form_that_its_settings_give_it() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines)] // A table.
 async fn mistakes_in_the_request_name_the_field() {
     let server = sink::server();
     let sink = Sink::start().await;

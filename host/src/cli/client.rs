@@ -31,6 +31,7 @@ pub(super) const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 /// Where the server is, and who asks.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
+#[allow(clippy::struct_field_names)] // The option's name is --server.
 pub(super) struct Server {
     /// The server's URL; unless told the profile's, or http://127.0.0.1:8080.
     #[arg(long, global = true, value_name = "URL", env = "HOOKSWITCH_SERVER")]

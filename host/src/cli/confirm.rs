@@ -42,16 +42,16 @@ pub(super) fn unconfirmed(error: &anyhow::Error) -> Option<&Value> {
 
 fn explained(difference: &Value, again: &str) -> String {
     let mut said = "this version wants other permissions than the one before:".to_owned();
-    for (field, sign) in [("added", '+'), ("removed", '-')] {
+    for (field, sign) in [("added", "+"), ("removed", "-")] {
         for permission in difference[field].as_array().into_iter().flatten() {
-            said.push_str(&format!("\n  {sign} {}", text(permission)));
+            said.extend(["\n  ", sign, " ", &text(permission)]);
         }
     }
     let confirmed: String = difference["added"]
         .as_array()
         .into_iter()
         .flatten()
-        .map(|it| format!(" --confirm {}", text(it)))
+        .flat_map(|it| [" --confirm ".to_owned(), text(it)])
         .collect();
     format!("{said}\nto let it: {again}{confirmed}")
 }

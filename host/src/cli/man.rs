@@ -20,17 +20,14 @@ pub(super) struct Man {
 impl Man {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let command = Arguments::command();
-        match &self.dir {
-            Some(folder) => {
-                std::fs::create_dir_all(folder)
-                    .and_then(|()| clap_mangen::generate_to(command, folder))
-                    .with_context(|| format!("cannot write into {}", folder.display()))?;
-            }
-            None => {
-                let mut page = Vec::new();
-                clap_mangen::Man::new(command).render(&mut page)?;
-                std::io::stdout().lock().write_all(&page)?;
-            }
+        if let Some(folder) = &self.dir {
+            std::fs::create_dir_all(folder)
+                .and_then(|()| clap_mangen::generate_to(command, folder))
+                .with_context(|| format!("cannot write into {}", folder.display()))?;
+        } else {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command).render(&mut page)?;
+            std::io::stdout().lock().write_all(&page)?;
         }
         Ok(ExitCode::SUCCESS)
     }

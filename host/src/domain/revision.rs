@@ -18,6 +18,7 @@ impl Revision {
         self.0
     }
 
+    #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

@@ -227,12 +227,14 @@ impl Pages {
     }
 
     /// `GET /openapi.json`
+    #[allow(clippy::unused_async)] // A handler is.
     pub(super) async fn json(Extension(pages): Extension<Arc<Self>>) -> impl IntoResponse {
         let json = HeaderValue::from_static("application/json");
         ([(header::CONTENT_TYPE, json)], pages.json.clone())
     }
 
     /// `GET /docs`: the same for people.
+    #[allow(clippy::unused_async)] // A handler is.
     pub(super) async fn html(Extension(pages): Extension<Arc<Self>>) -> impl IntoResponse {
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);

@@ -211,7 +211,7 @@ impl Store {
                     return Err(changed_meanwhile(after.id));
                 }
                 let after = binding_of(connection, organization, after.id).await?;
-                let line = by.updated(Action::Update, WHAT, after.id, &before, &after);
+                let line = by.updated(Action::Update, WHAT, &after.id, &before, &after);
                 Ok((after, Some(line)))
             })
         })
@@ -300,7 +300,7 @@ impl Store {
                         .execute(&mut *connection)
                         .await?;
                     let after = run(connection, organization, change.binding, change.to).await?;
-                    by.updated(Action::Activate, WHAT, after.id, &before, &after)
+                    by.updated(Action::Activate, WHAT, &after.id, &before, &after)
                         .write(connection, by.author)
                         .await?;
                     activated.push(after);
@@ -330,7 +330,7 @@ impl Store {
                         .await?;
                     let Some((version,)) = last else { continue };
                     let after = run(connection, organization, id, version).await?;
-                    by.updated(Action::Rollback, WHAT, id, &before, &after)
+                    by.updated(Action::Rollback, WHAT, &id, &before, &after)
                         .write(connection, by.author)
                         .await?;
                     rolled_back.push(after);
@@ -359,7 +359,7 @@ impl Store {
                     .bind(id.uuid())
                     .execute(connection)
                     .await?;
-                Ok(((), Some(by.deleted(WHAT, id, &before))))
+                Ok(((), Some(by.deleted(WHAT, &id, &before))))
             })
         })
         .await

@@ -253,7 +253,7 @@ impl Store {
                     });
                 }
                 let after = endpoint_of(connection, &sealer, after.organization, after.id).await?;
-                let line = by.updated(action, WHAT, after.id, &before, &after);
+                let line = by.updated(action, WHAT, &after.id, &before, &after);
                 Ok((after, Some(line)))
             })
         })
@@ -334,7 +334,7 @@ impl Store {
                     .bind(by.author.at.as_millisecond())
                     .execute(connection)
                     .await?;
-                Ok(((), Some(by.deleted(WHAT, id, &before))))
+                Ok(((), Some(by.deleted(WHAT, &id, &before))))
             })
         })
         .await

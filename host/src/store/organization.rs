@@ -117,7 +117,7 @@ impl Store {
                     });
                 }
                 let after = find(connection, after.id).await?;
-                let line = by.updated(Action::Update, WHAT, after.id, &before, &after);
+                let line = by.updated(Action::Update, WHAT, &after.id, &before, &after);
                 Ok((after, Some(line)))
             })
         })

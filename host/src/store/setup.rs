@@ -155,7 +155,7 @@ impl<T> Creation<T> {
 
 impl<T> Created<T> {
     /// What was created; without an idempotency key there is nothing before.
-    pub fn new(self) -> Option<T> {
+    pub fn into_new(self) -> Option<T> {
         match self {
             Self::New(created) => Some(created),
             Self::Before(_) => None,
@@ -175,7 +175,7 @@ impl<T> By<T> {
         &self,
         action: Action,
         what: &'static str,
-        subject: impl ToString,
+        subject: &dyn std::fmt::Display,
         before: &T,
         after: &T,
     ) -> Line {
@@ -188,7 +188,12 @@ impl<T> By<T> {
         }
     }
 
-    pub(super) fn deleted(&self, what: &'static str, subject: impl ToString, before: &T) -> Line {
+    pub(super) fn deleted(
+        &self,
+        what: &'static str,
+        subject: &dyn std::fmt::Display,
+        before: &T,
+    ) -> Line {
         Line {
             action: Action::Delete,
             what,

@@ -150,7 +150,7 @@ impl Store {
                     });
                 }
                 let after = source_of(connection, &sealer, after.organization, after.id).await?;
-                let line = by.updated(Action::Update, WHAT, after.id, &before, &after);
+                let line = by.updated(Action::Update, WHAT, &after.id, &before, &after);
                 Ok((after, Some(line)))
             })
         })
@@ -212,7 +212,7 @@ impl Store {
                     .bind(id.uuid())
                     .execute(connection)
                     .await?;
-                Ok(((), Some(by.deleted(WHAT, id, &before))))
+                Ok(((), Some(by.deleted(WHAT, &id, &before))))
             })
         })
         .await

@@ -221,7 +221,7 @@ impl Store {
                         return Err(StoreError::LastOperator);
                     }
                 }
-                let line = by.deleted(WHAT, id, &token);
+                let line = by.deleted(WHAT, &id, &token);
                 // The audit log takes the label from the token, which may be this one.
                 line.write(connection, by.author).await?;
                 sqlx::query("DELETE FROM token WHERE id = ?1")

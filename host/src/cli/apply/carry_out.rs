@@ -110,10 +110,7 @@ impl<'a> CarryOut<'a> {
         let names = added.as_array().into_iter().flatten().map(text);
         let missing: Vec<_> = names.filter(|name| !self.confirm.contains(name)).collect();
         if !missing.is_empty() {
-            let options: String = missing
-                .iter()
-                .map(|it| format!(" --confirm {it}"))
-                .collect();
+            let options: String = missing.iter().flat_map(|it| [" --confirm ", it]).collect();
             bail!(
                 "version {version} wants more than the one before: {}; to let it, apply again with{options}",
                 listed(added)

@@ -30,6 +30,7 @@ use super::shown::{Output, text};
 ///
 /// Shows what is different first, then changes that and nothing else; a second time there
 /// is nothing to change. docs/cli.md describes the file.
+#[allow(clippy::struct_excessive_bools)] // Options.
 #[derive(Debug, Args)]
 pub(super) struct Apply {
     /// The file (TOML).
@@ -87,7 +88,7 @@ impl Apply {
             if self.output.json {
                 let steps = plan.steps.iter();
                 let steps = steps.map(|step| shown(step, State::Planned, &Value::Null));
-                self.report(plan.unchanged, steps.collect())?;
+                self.report(plan.unchanged, &steps.collect::<Vec<_>>())?;
             }
             let is_different = self.exit_code && !plan.steps.is_empty();
             Ok(ExitCode::from(if is_different { 2 } else { 0 }))
@@ -124,7 +125,7 @@ impl Apply {
             reports.push(report);
         }
         if self.output.json {
-            self.report(unchanged, reports)?;
+            self.report(unchanged, &reports)?;
         }
         match failed {
             None => Ok(ExitCode::SUCCESS),
@@ -136,7 +137,7 @@ impl Apply {
         }
     }
 
-    fn report(&self, unchanged: usize, changes: Vec<Value>) -> anyhow::Result<()> {
+    fn report(&self, unchanged: usize, changes: &[Value]) -> anyhow::Result<()> {
         let report = json!({
             "dry_run": self.dry_run, "unchanged": unchanged, "changes": changes,
         });

@@ -130,7 +130,7 @@ impl Asked {
             selector: binding.selector.clone(),
             config: Settings::clone(&binding.config),
             on_failure: binding.on_failure.clone(),
-            limits: binding.limits.clone(),
+            limits: binding.limits,
             grants: binding.granted.clone(),
         }
     }

@@ -16,7 +16,7 @@ async fn begin(fixture: &Fixture, task: Task) -> Job {
     };
     let creation = Creation::of_host(new.organization, new.created_at);
     let created = fixture.store().create_job(new, creation).await.unwrap();
-    created.new().unwrap()
+    created.into_new().unwrap()
 }
 
 /// Works a retry off, and gives the job as it is then.

@@ -15,6 +15,7 @@ use crate::store::StoreError;
 
 /// A column of sealed texts, in a table with an `organization_id`.
 #[derive(Debug)]
+#[allow(clippy::struct_field_names)] // Tables have columns.
 pub(in crate::store) struct Column {
     /// `table.column`. Part of what a value is sealed for, so it stays.
     pub(super) name: &'static str,
