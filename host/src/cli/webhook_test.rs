@@ -3,11 +3,12 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, Server};
+use super::names::SOURCE;
 
 /// Have a running server send a made-up payload to a source or a URL, and see whether the
 /// platform would understand the reply.
@@ -138,7 +139,7 @@ impl Test {
         request.insert("webhookType".into(), self.about.webhook_type().into());
         match (self.receiver.source, self.receiver.url) {
             (Some(source), _) => {
-                let source = source_id(client, &source).await?;
+                let source = SOURCE.id(client, &source).await?;
                 request.insert("source".into(), source.into());
             }
             (None, url) => {
@@ -161,26 +162,6 @@ impl Test {
             request.extend(value.map(|value| (name.to_owned(), value)));
         }
         Ok(request.into())
-    }
-}
-
-/// A source's id, which may be given itself.
-async fn source_id(client: &Client, wanted: &str) -> anyhow::Result<String> {
-    if wanted.starts_with("src_") {
-        return Ok(wanted.to_owned());
-    }
-    let mut path = "/sources?limit=200".to_owned();
-    loop {
-        let page = client.get(&path).await?;
-        let sources = page["data"].as_array().context("the list has no data")?;
-        if let Some(found) = sources.iter().find(|source| source["name"] == wanted) {
-            let id = found["id"].as_str().context("the source has no id")?;
-            return Ok(id.to_owned());
-        }
-        match page["next_cursor"].as_str() {
-            Some(cursor) => path = format!("/sources?limit=200&cursor={cursor}"),
-            None => bail!("there is no source {wanted:?} (GET /api/v1/sources lists them)"),
-        }
     }
 }
 
