@@ -35,7 +35,6 @@ mod bad_input;
 mod cli_access;
 mod cli_deliveries;
 mod cli_live;
-
 mod cli_login;
 mod cli_pages;
 mod cli_resources;

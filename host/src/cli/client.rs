@@ -335,19 +335,16 @@ impl Client {
 
     async fn exchange(&self, outgoing: Outgoing) -> anyhow::Result<(http::response::Parts, Bytes)> {
         let response = self.egress.send(outgoing).await;
-        let response = response.map_err(|error| {
-            let said = self.unreachable(&error);
-            anyhow::Error::new(error).context(said)
-        })?;
+        let response = response.map_err(|error| self.unreachable(error))?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MOST).collect().await;
         let body = body.map_err(|error| anyhow!("the answer broke off: {error}"))?;
         Ok((head, body.to_bytes()))
     }
 
-    fn unreachable(&self, error: &SendError) -> String {
+    fn unreachable(&self, error: SendError) -> anyhow::Error {
         let base = &self.base;
-        match error {
+        let said = match error {
             SendError::Broken(_) => format!("{base} broke the connection off"),
             SendError::Certificate(_) | SendError::Tls(_) => {
                 format!("no secure connection to {base} came about")
@@ -355,7 +352,8 @@ impl Client {
             _ => format!(
                 "no server can be reached at {base}: start one (hookswitch serve), or name another with --server or HOOKSWITCH_SERVER"
             ),
-        }
+        };
+        anyhow::Error::new(error).context(said)
     }
 
     fn answer(&self, status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {

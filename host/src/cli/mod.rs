@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
-//! `serve`, `invoke`, `inspect` and `compile` do things here; all others ask a running
-//! server by its API, and stand on these: [`client`] asks, [`profile`] is where and who,
+//! `serve`, `invoke`, `inspect`, `key` and `compile` do things here; all others ask a
+//! running server by its API, and stand on these: [`client`] asks, [`profile`] is where and who,
 //! [`names`] takes names for ids, [`input`] reads what is given, [`paging`] and [`shown`]
 //! read and print lists, [`entries`] what happened, [`progress`] shows how long things go.
 

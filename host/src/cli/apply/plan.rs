@@ -309,9 +309,9 @@ impl<'a> Planner<'a> {
         let (mut changes, mut fields) = between(&now.body, &wanted);
         // Of proofs the server shows the form alone, so the form alone is compared.
         let form = Value::from(proof.iter().map(Proof::shown).collect::<Vec<_>>());
-        let (of_form, shown) = between(&now.body, &json!({"proof": form}));
+        let (of_proof, shown) = between(&now.body, &json!({"proof": form}));
         fields.extend(shown);
-        if of_form.is_empty() && self.wishes.rotate_secrets && !proof.is_empty() {
+        if of_proof.is_empty() && self.wishes.rotate_secrets && !proof.is_empty() {
             fields.push(set_again("proof"));
         }
         if fields.iter().any(|it| it.field == "proof") {

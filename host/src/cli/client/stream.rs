@@ -1,6 +1,6 @@
 //! Reads the API's streams of server-sent events.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::{BodyExt as _, Collected, Limited};
 use sse_stream::SseStream;
@@ -61,10 +61,6 @@ impl Client {
             let seconds = PATIENCE.as_secs();
             anyhow!("{base} has not answered within {seconds} seconds")
         })?;
-        begun.with_context(|| {
-            format!(
-                "no server can be reached at {base}: start one (hookswitch serve), or name another with --server or HOOKSWITCH_SERVER"
-            )
-        })
+        begun.map_err(|error| self.unreachable(error))
     }
 }
