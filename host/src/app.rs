@@ -17,10 +17,10 @@ use crate::config::{CompileLimits, Config, Limits};
 use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
 use crate::egress::{Egress, EgressError};
-use crate::http::{self, Caps, LastUse, Services, TokenText};
+use crate::http::{self, Caps, LastUse, Pace, Services, TokenText};
 use crate::runtime::{CompileOptions, EngineOptions, Runtime, StartError};
 use crate::store::{OpenError, OpenStore, Store, StoreError, TokenHash};
-use crate::{delivery, notices};
+use crate::{delivery, notices, pruning};
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,7 @@ pub struct App {
     worker: JoinHandle<()>,
     deliveries: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    pruning: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
 }
 
@@ -83,6 +84,7 @@ impl App {
     /// Builds and starts everything; serving has begun when this returns.
     pub async fn start(config: &Config, admin_token: Option<&str>) -> Result<Self, AppError> {
         let open = OpenStore::open(&config.data_dir, config.answers, &config.keys).await?;
+        let open = open.with_quotas(config.quotas);
         let store = open.store.clone();
         let new_token = first_token(&store, admin_token).await?;
         let options = engine_options(
@@ -110,11 +112,13 @@ impl App {
             plain_endpoints: config.plain_endpoints,
         };
         let last_use = LastUse::default();
+        let pace = Pace::new(config.limits.api_requests_per_second);
         let services = Services {
             switch: Arc::clone(&switch),
             runtime,
             store: store.clone(),
             last_use: last_use.clone(),
+            pace: pace.clone(),
             caps,
         };
         let stop = CancellationToken::new();
@@ -141,7 +145,8 @@ impl App {
             at_once,
             stop.clone(),
         ));
-        let housekeeping = tokio::spawn(housekeeping(store, last_use));
+        let pruning = tokio::spawn(pruning::run(store.clone(), stop.clone()));
+        let housekeeping = tokio::spawn(housekeeping(store, last_use, pace));
         Ok(Self {
             address,
             new_token,
@@ -152,6 +157,7 @@ impl App {
             worker,
             deliveries,
             jobs,
+            pruning,
             housekeeping,
         })
     }
@@ -177,6 +183,7 @@ impl App {
             (self.worker, "notice worker"),
             (self.deliveries, "delivery worker"),
             (self.jobs, "job worker"),
+            (self.pruning, "pruning"),
         ] {
             if task.await.is_err() {
                 tracing::error!(task = name, "a task has panicked");
@@ -217,10 +224,11 @@ async fn first_token(
 }
 
 /// What has to be done now and then. What fails is done the next time.
-async fn housekeeping(store: Store, last_use: LastUse) {
+async fn housekeeping(store: Store, last_use: LastUse, pace: Pace) {
     const EVERY: Duration = Duration::from_mins(1);
     loop {
         tokio::time::sleep(EVERY).await;
+        pace.forget_idle();
         if let Err(error) = tidy(&store, &last_use).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

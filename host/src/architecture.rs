@@ -57,6 +57,10 @@ const LAYERS: &[Layer] = &[
         uses: &["call", "store", "domain"],
     },
     Layer {
+        name: "pruning",
+        uses: &["store", "domain"],
+    },
+    Layer {
         name: "http",
         uses: &[
             "http", "call", "live", "ingest", "runtime", "store", "json", "domain",

@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::domain;
 use crate::domain::limits::CallLimits;
+use crate::domain::organization::Quotas;
+use crate::domain::rate::PerSecond;
 use crate::egress::{EgressOptions, ProxyUrl};
 use crate::runtime::CompileOptions;
 use crate::store::seal::{InvalidKeys, Keyring};
@@ -31,6 +33,8 @@ pub struct Config {
     pub limits: Limits,
     /// The most that bindings can ask for.
     pub ceilings: CallLimits,
+    /// Of organizations that have none of their own.
+    pub quotas: Quotas,
     pub compile: CompileLimits,
     /// Which networks may be reached.
     pub egress: EgressOptions,
@@ -61,7 +65,12 @@ pub struct Limits {
     pub loaded_plugins: u64,
     pub hook_body_bytes: usize,
     pub plugin_body_bytes: usize,
+    /// Of one token; twice as many in a burst.
+    pub api_requests_per_second: PerSecond,
 }
+
+/// Of one token in a second: far more than people need, and little for a server.
+const API_REQUESTS: PerSecond = PerSecond::of::<100>();
 
 impl Default for Limits {
     fn default() -> Self {
@@ -72,6 +81,7 @@ impl Default for Limits {
             loaded_plugins: 1_000,
             hook_body_bytes: 16 << 20,
             plugin_body_bytes: 64 << 20,
+            api_requests_per_second: API_REQUESTS,
         }
     }
 }
@@ -153,6 +163,7 @@ struct File {
     encryption: EncryptionSection,
     limits: Limits,
     ceilings: domain::limits::Limits,
+    quotas: Quotas,
     compile: CompileLimits,
     egress: EgressSection,
 }
@@ -203,6 +214,7 @@ impl Default for File {
             encryption: EncryptionSection::default(),
             limits: Limits::default(),
             ceilings: domain::limits::Limits::default(),
+            quotas: Quotas::default(),
             compile: CompileLimits::default(),
             egress: EgressSection::default(),
         }
@@ -244,6 +256,7 @@ impl Config {
                 Survive::PowerLoss => Durability::PowerLoss,
             },
             ceilings,
+            quotas: file.quotas,
             compile: file.compile,
             egress: EgressOptions {
                 allow: file.egress.allow,
@@ -395,6 +408,12 @@ mod tests {
                 "[limits]\nconcurrent_calls = 8\nconcurrent_notices = 9",
                 "limits.concurrent_notices",
             ),
+            (
+                "[limits]\napi_requests_per_second = 0",
+                "api_requests_per_second",
+            ),
+            ("[quotas]\ncalls_per_second = 0", "calls_per_second"),
+            ("[quotas]\nplugin = 1", "plugin"),
             ("[store]\nanswers_survive = 'anything'", "answers_survive"),
             ("[egress]\nproxy = 'proxy.internal'", "HTTP proxy"),
             ("listen = ", "listen"),

@@ -13,6 +13,7 @@ pub mod telemetry;
 pub mod delivery;
 pub mod http;
 pub mod notices;
+pub mod pruning;
 
 pub mod call;
 

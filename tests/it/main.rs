@@ -67,6 +67,8 @@ mod pages;
 mod proof;
 mod proxied;
 mod questions_forwarded;
+mod quotas;
+mod rates;
 mod rebinding;
 mod repeats;
 mod resolution;

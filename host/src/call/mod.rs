@@ -24,6 +24,7 @@ mod forward;
 mod handle;
 mod outbound;
 mod owed;
+mod rate;
 mod repeats;
 mod route;
 mod space;
@@ -46,6 +47,7 @@ pub use self::doorbell::{Addressee, Doorbell};
 use self::earlier::Turn;
 pub use self::endpoints::{Directories, Directory};
 use self::outbound::Outbound;
+pub use self::rate::{Limited, TooFast};
 use self::repeats::{Place, Repeats};
 pub use self::route::RouteError;
 use self::route::{Route, Routes};
@@ -82,6 +84,8 @@ pub enum CallError {
     Route(#[from] RouteError),
     #[error("the request does not prove its origin")]
     Unproven(#[from] proof::Unproven),
+    #[error(transparent)]
+    TooFast(#[from] TooFast),
     #[error(transparent)]
     Payload(#[from] ReadError),
     #[error(transparent)]
@@ -192,6 +196,12 @@ impl Switch {
         self.unwatched.wait().await;
     }
 
+    /// Tells, before a request is read, if it will be refused for sure: there is no such
+    /// source, or it has brought more than it may.
+    pub async fn admit(&self, source: SourceId) -> Result<(), CallError> {
+        Ok(self.routes.get(source).await?.limits.look()?)
+    }
+
     /// Takes one request of a platform, and answers before that stops waiting.
     pub async fn receive(
         self: &Arc<Self>,
@@ -201,6 +211,8 @@ impl Switch {
     ) -> Result<Received, CallError> {
         let route = self.routes.get(source).await?;
         proof::check(&route.source.proof, &inbound)?;
+        // Only now: strangers use nothing up of what the platform may send.
+        route.limits.take()?;
         let event = Arc::new(route.dialect.parse(json::text(&inbound.body)?)?);
         let wait = route.source.patience.wait(event.kind().handler());
         let received = self.once(route, event, inbound, arrival);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use moka::future::Cache;
 
 use super::outbound::Outbound;
+use super::rate::{Limits, Rates};
 use crate::domain::binding::{self, Binding};
 use crate::domain::id::{BindingId, SourceId};
 use crate::domain::source::Source;
@@ -20,6 +21,7 @@ pub(super) struct Route {
     pub(super) source: Source,
     pub(super) dialect: &'static dyn Dialect,
     pub(super) bindings: Vec<Binding>,
+    pub(super) limits: Limits,
     /// Of those bindings that grant any host.
     http: HashMap<BindingId, Arc<HttpAccess>>,
     /// The store's generation this was read at.
@@ -48,6 +50,7 @@ pub enum RouteError {
 impl Route {
     fn new(
         source: Source,
+        limits: Limits,
         generation: u64,
         mut bindings: Vec<Binding>,
         http: HashMap<BindingId, Arc<HttpAccess>>,
@@ -59,6 +62,7 @@ impl Route {
             source,
             dialect,
             bindings,
+            limits,
             http,
             generation,
         })
@@ -78,6 +82,7 @@ pub(super) struct Routes {
     store: Store,
     runtime: Arc<Runtime>,
     outbound: Outbound,
+    rates: Rates,
     kept: Cache<SourceId, Arc<Route>>,
 }
 
@@ -87,6 +92,7 @@ impl Routes {
             store,
             runtime,
             outbound,
+            rates: Rates::default(),
             kept: Cache::new(KEPT),
         }
     }
@@ -109,7 +115,12 @@ impl Routes {
             .ok_or(RouteError::UnknownSource(id))?;
         let bindings = self.store.bindings_for(source.organization, id).await?;
         let http = self.http(&source, &bindings).await?;
-        let route = Arc::new(Route::new(source, generation, bindings, http)?);
+        let quotas = self.store.quotas(source.organization).await?;
+        let limits = self.rates.of(
+            (id, source.rate),
+            (source.organization, quotas.calls_per_second),
+        );
+        let route = Arc::new(Route::new(source, limits, generation, bindings, http)?);
         self.kept.insert(id, Arc::clone(&route)).await;
         Ok(route)
     }

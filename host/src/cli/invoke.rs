@@ -40,7 +40,7 @@ use crate::ingest::{Inbound, Reply};
 use crate::runtime::Runtime;
 use crate::store::{
     By, Creation, Durability, KeySource, NewBinding, NewSource, OpenStore, Store, TokenHash,
-    Uploaded,
+    Upload, Uploaded,
 };
 
 /// Call a plugin once with a payload, and print the reply the platform would get.
@@ -181,6 +181,7 @@ impl Invoke {
             proof: Vec::new(),
             patience: Patience::default(),
             repeat_window: RepeatWindow::default(),
+            rate: None,
             verdicts: crate::domain::decision::Verdicts::default(),
             created_at: now,
         };
@@ -192,16 +193,14 @@ impl Invoke {
             .await
             .with_context(|| format!("{} cannot be a plugin", self.plugin.display()))?;
         let plugin = PluginId::from(Uuid::now_v7());
-        let uploaded = store
-            .upload(
-                organization,
-                plugin_name(&self.plugin)?,
-                plugin,
-                inspection,
-                component,
-                By::of_host(organization, now),
-            )
-            .await?;
+        let upload = Upload {
+            organization,
+            plugin: plugin_name(&self.plugin)?,
+            new_plugin: plugin,
+            inspection,
+            bytes: component,
+        };
+        let uploaded = store.upload(upload, By::of_host(organization, now)).await?;
         let (Uploaded::New(version) | Uploaded::Known(version)) = uploaded;
         let binding = NewBinding {
             id: BindingId::from(Uuid::now_v7()),

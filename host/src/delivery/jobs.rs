@@ -123,7 +123,10 @@ impl Jobs {
         if !filter.looks_at_fields() {
             return Ok(true);
         }
-        let payload = self.store.payload(passed.event).await?;
+        let Some(payload) = self.store.payload(passed.event).await? else {
+            // It was pruned meanwhile.
+            return Ok(false);
+        };
         // It is JSON, checked when it came in.
         let payload: Value = serde_json::from_slice(&payload).unwrap_or_default();
         Ok(filter.fields_hold(&payload))

@@ -8,10 +8,10 @@
 //! [`binding`] (who is asked, in which order), [`source`] and [`plugin`] (what an
 //! operator and a customer set up), [`endpoint`] and [`delivery`] (who is told, and
 //! how often it is tried), [`job`] (what is tried again), [`repeat`] (when two requests
-//! are one), [`limits`] and [`grant`] (what a plugin may use and reach), [`kv`] and
-//! [`log`] (what a plugin keeps and says), [`timeline`] (what was recorded of a call),
-//! [`organization`] and [`access`] (whose all of it is, and who may do what),
-//! [`revision`] and [`id`] (how it is known and named).
+//! are one), [`rate`] (how many may come), [`limits`] and [`grant`] (what a plugin may
+//! use and reach), [`kv`] and [`log`] (what a plugin keeps and says), [`timeline`] (what
+//! was recorded of a call), [`organization`] and [`access`] (whose all of it is, and who
+//! may do what), [`revision`] and [`id`] (how it is known and named).
 
 pub mod access;
 pub mod binding;
@@ -30,6 +30,7 @@ pub mod log;
 pub mod organization;
 pub mod permission;
 pub mod plugin;
+pub mod rate;
 pub mod repeat;
 pub mod revision;
 mod schema;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::Verdicts;
 use super::id::{OrganizationId, SourceId};
 use super::plugin::{Handler, Name};
+use super::rate::PerSecond;
 use super::repeat::RepeatWindow;
 use super::revision::Revision;
 use super::secret::Secret;
@@ -83,6 +84,8 @@ pub struct Source {
     pub proof: Vec<Proof>,
     pub patience: Patience,
     pub repeat_window: RepeatWindow,
+    /// None: no limit but the organization's.
+    pub rate: Option<PerSecond>,
     pub verdicts: Verdicts,
     pub revision: Revision,
     pub created_at: Timestamp,

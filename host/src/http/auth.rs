@@ -3,6 +3,7 @@
 //! A handler names the scope it needs in its signature, as the type of its caller.
 
 mod last_use;
+mod pace;
 
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use http::{HeaderName, header};
 use jiff::Timestamp;
 
 pub use self::last_use::LastUse;
+pub use self::pace::Pace;
 use super::Services;
 use super::openapi;
 use super::problem::{Code, Problem};
@@ -181,6 +183,12 @@ async fn token(parts: &Parts, services: &Services) -> Result<Token, Problem> {
             "this token has expired: ask for another one",
         ));
     }
+    services.pace.take(token.id).map_err(|wait| {
+        tracing::warn!(token = %token.id, "a token makes more requests than it may, they are refused");
+        let rate = services.pace.rate();
+        let detail = format!("a token may make {rate} requests in a second, and more have come: send this one again later");
+        Problem::rate_limited(detail, wait)
+    })?;
     services.last_use.note(token.id, now);
     Ok(token)
 }

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::problem::{Code, Problem};
 use super::{Services, body};
-use crate::call::{Arrival, CallError, Received, RouteError};
+use crate::call::{Arrival, CallError, Limited, Received, RouteError};
 use crate::domain::id::SourceId;
 use crate::ingest::{Inbound, Reply};
 
@@ -39,6 +39,8 @@ pub(super) async fn receive(
             "there is no such source: its id has the form src_…",
         )
     })?;
+    let admitted = services.switch.admit(source).await;
+    admitted.map_err(|error| refused(source, peer, error))?;
     let body = body::read(body, services.caps.hook_body).await;
     let body = body.map_err(|problem| unreadable(source, peer, problem))?;
     let inbound = Inbound {
@@ -73,6 +75,14 @@ fn refused(source: SourceId, peer: IpAddr, error: CallError) -> Problem {
         CallError::Route(RouteError::UnknownSource(_)) => {
             tracing::warn!(%source, %peer, "a webhook for a source that does not exist was refused");
         }
+        CallError::TooFast(ref refused) => match refused.whose {
+            Limited::Source(source) => {
+                tracing::warn!(%source, rate = %refused.rate, "a source brings more webhooks than it may, they are refused");
+            }
+            Limited::Organization(organization) => {
+                tracing::warn!(%organization, rate = %refused.rate, "an organization brings more webhooks than it may, they are refused");
+            }
+        },
         // Ours, and logged where they become a problem.
         CallError::Route(_) | CallError::Store(_) | CallError::RecordedLate => {}
     }

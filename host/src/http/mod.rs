@@ -29,7 +29,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use self::auth::{LastUse, TokenText};
+pub use self::auth::{LastUse, Pace, TokenText};
 use self::openapi::{Pages, says};
 use self::problem::{Code, Problem};
 use crate::call::Switch;
@@ -43,6 +43,7 @@ pub struct Services {
     pub runtime: Arc<Runtime>,
     pub store: Store,
     pub last_use: LastUse,
+    pub pace: Pace,
     pub caps: Caps,
 }
 
@@ -292,6 +293,10 @@ fn access() -> ApiRouter<Services> {
             "/api/v1/organizations/{id}",
             get_with(api::organizations::read, says("Show an organization"))
                 .patch_with(api::organizations::change, says("Change an organization")),
+        )
+        .api_route(
+            "/api/v1/usage",
+            get_with(api::usage::read, says("Show what is used of the quotas")),
         )
         .api_route(
             "/api/v1/audit",

@@ -6,6 +6,7 @@
 //! for uploads.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aide::OperationOutput;
 use aide::generate::GenContext;
@@ -48,6 +49,8 @@ pub(super) enum Code {
     NothingBefore,
     ConfirmationRequired,
     TooMany,
+    QuotaExceeded,
+    RateLimited,
     NotRetryable,
     NotWasm,
     CoreModule,
@@ -104,7 +107,9 @@ impl Code {
             | Self::NothingBefore
             | Self::ConfirmationRequired
             | Self::TooMany
+            | Self::QuotaExceeded
             | Self::NotRetryable => StatusCode::CONFLICT,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::NoAnswer | Self::Overloaded | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -136,6 +141,8 @@ impl Code {
             Self::NothingBefore => "Nothing to go back to",
             Self::ConfirmationRequired => "A version that wants more needs to be confirmed",
             Self::TooMany => "There are as many as there can be",
+            Self::QuotaExceeded => "A quota is used up",
+            Self::RateLimited => "More than may come in a second",
             Self::NotRetryable => "Not to be sent again",
             Self::NotWasm => "Not WebAssembly",
             Self::CoreModule => "A core module, not a component",
@@ -163,6 +170,8 @@ pub(super) struct Problem {
     field: Option<String>,
     /// A member of its own, for programs.
     extra: Option<(&'static str, serde_json::Value)>,
+    /// When to come again, in seconds.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -172,6 +181,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             extra: None,
+            retry_after: None,
         }
     }
 
@@ -185,6 +195,17 @@ impl Problem {
             detail: detail.into(),
             field: Some(field.into()).filter(|f| !f.is_empty()),
             extra: None,
+            retry_after: None,
+        }
+    }
+
+    /// Who waits so long is let through.
+    pub(super) fn rate_limited(detail: impl Into<String>, wait: Duration) -> Self {
+        // The header knows whole seconds only.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self {
+            retry_after: Some(seconds.max(1)),
+            ..Self::new(Code::RateLimited, detail)
         }
     }
 
@@ -272,6 +293,9 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         if self.code == Code::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -299,6 +323,12 @@ impl From<StoreError> for Problem {
             StoreError::NotFound { .. } => Self::new(Code::NotFound, detail),
             StoreError::Changed { .. } => Self::new(Code::Changed, detail),
             StoreError::TooMany { .. } => Self::new(Code::TooMany, detail),
+            StoreError::QuotaExceeded {
+                quota, used, most, ..
+            } => {
+                let numbers = serde_json::json!({"name": quota, "used": used, "most": most});
+                Self::new(Code::QuotaExceeded, detail).with("quota", numbers)
+            }
             StoreError::KeyReused => {
                 Self::of_field(Code::IdempotencyKeyReused, "idempotency-key", detail)
             }
@@ -342,6 +372,7 @@ impl From<CallError> for Problem {
             CallError::Unproven(_) => {
                 Self::new(Code::Unauthorized, "the request does not prove its origin")
             }
+            CallError::TooFast(refused) => Self::rate_limited(refused.to_string(), refused.wait),
             CallError::Payload(error) => error.into(),
             CallError::RecordedLate => {
                 tracing::error!("a request was not answered in time");

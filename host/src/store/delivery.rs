@@ -201,15 +201,14 @@ impl Store {
         Ok(body.into())
     }
 
-    /// What arrived with an event.
-    pub async fn payload(&self, event: EventId) -> Result<Bytes, StoreError> {
+    /// What arrived with an event; none if there is no such event.
+    pub async fn payload(&self, event: EventId) -> Result<Option<Bytes>, StoreError> {
         let body: Option<(String,)> =
             sqlx::query_as("SELECT body FROM payload WHERE event_id = ?1")
                 .bind(event.uuid())
                 .fetch_optional(&self.readers)
                 .await?;
-        let (body,) = body.ok_or_else(|| StoreError::corrupt("payload", "it is missing"))?;
-        Ok(body.into())
+        Ok(body.map(|(body,)| body.into()))
     }
 
     /// Gives claimed deliveries back, no attempt having been made.

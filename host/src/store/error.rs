@@ -62,6 +62,15 @@ pub enum StoreError {
     },
     #[error("there are {most} {what} already, which is the most there can be")]
     TooMany { what: &'static str, most: i64 },
+    #[error(
+        "this needs {needed} more of the quota {quota}, of which {used} of {most} are used; nothing was stored: ask who runs the server for a larger quota"
+    )]
+    QuotaExceeded {
+        quota: &'static str,
+        used: u64,
+        most: u64,
+        needed: u64,
+    },
     #[error("this idempotency key was used for another request: send each request with its own")]
     KeyReused,
     #[error("this is the last token of an operator: make another one first")]

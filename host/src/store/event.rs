@@ -189,10 +189,13 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?;
         let summary = row.ok_or_else(missing)?.read()?;
-        let (payload,): (String,) = sqlx::query_as("SELECT body FROM payload WHERE event_id = ?1")
-            .bind(id.uuid())
-            .fetch_one(&self.readers)
-            .await?;
+        let payload: Option<(String,)> =
+            sqlx::query_as("SELECT body FROM payload WHERE event_id = ?1")
+                .bind(id.uuid())
+                .fetch_optional(&self.readers)
+                .await?;
+        // It may have been pruned meanwhile.
+        let (payload,) = payload.ok_or_else(missing)?;
         Ok(EventDetail {
             summary,
             payload: row::json(payload, "payload.body")?,

@@ -15,17 +15,17 @@ use crate::domain::endpoint::{Signing, SigningSecret};
 use crate::domain::event::Kind;
 use crate::domain::id::{DeliveryId, EndpointId, EventId, OrganizationId, SourceId};
 
-pub(super) struct Fixture {
+pub(crate) struct Fixture {
     _folder: TempDir,
     open: OpenStore,
-    pub(super) organization: OrganizationId,
-    pub(super) endpoint: EndpointId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) endpoint: EndpointId,
     /// Before everything that happens.
-    pub(super) begin: Timestamp,
+    pub(crate) begin: Timestamp,
 }
 
 impl Fixture {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let open =
             OpenStore::open(folder.path(), Durability::Process, &KeySource::DataFolder).await;
@@ -47,11 +47,11 @@ impl Fixture {
         fixture
     }
 
-    pub(super) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.open.store
     }
 
-    pub(super) async fn another_endpoint(&self, name: &str) -> EndpointId {
+    pub(crate) async fn another_endpoint(&self, name: &str) -> EndpointId {
         let new = NewEndpoint {
             id: EndpointId::from(Uuid::now_v7()),
             organization: self.organization,
@@ -71,7 +71,7 @@ impl Fixture {
         id
     }
 
-    pub(super) fn event(&self, call: &str) -> EventRecord {
+    pub(crate) fn event(&self, call: &str) -> EventRecord {
         EventRecord {
             organization: self.organization,
             id: EventId::from(Uuid::now_v7()),
@@ -88,7 +88,7 @@ impl Fixture {
     }
 
     /// An event with that answer, which owes the endpoint as much as is said.
-    pub(super) async fn handled(
+    pub(crate) async fn handled(
         &self,
         call: &str,
         answer: EventAnswer,
@@ -101,7 +101,7 @@ impl Fixture {
         event.id
     }
 
-    pub(super) fn decision(&self, event: &EventRecord, answer: EventAnswer) -> DecisionRecord {
+    pub(crate) fn decision(&self, event: &EventRecord, answer: EventAnswer) -> DecisionRecord {
         DecisionRecord {
             organization: self.organization,
             event: event.id,
@@ -118,7 +118,7 @@ impl Fixture {
         }
     }
 
-    pub(super) fn owe(&self) -> OwedDelivery {
+    pub(crate) fn owe(&self) -> OwedDelivery {
         OwedDelivery {
             id: DeliveryId::from(Uuid::now_v7()),
             endpoint: self.endpoint,
@@ -128,7 +128,7 @@ impl Fixture {
     }
 
     /// An event that owes the endpoint one delivery.
-    pub(super) async fn owed(&self, call: &str) -> DeliveryId {
+    pub(crate) async fn owed(&self, call: &str) -> DeliveryId {
         let owed = self.owe();
         let id = owed.id;
         self.handled(call, EventAnswer::Unchanged {}, &[owed]).await;
@@ -136,12 +136,12 @@ impl Fixture {
     }
 
     /// So many seconds after the beginning.
-    pub(super) fn at(&self, seconds: i64) -> Timestamp {
+    pub(crate) fn at(&self, seconds: i64) -> Timestamp {
         self.begin + SignedDuration::from_secs(seconds)
     }
 
     /// Claims at that second, for ten seconds.
-    pub(super) async fn claim(&self, second: i64, in_order: bool) -> Vec<Claimed> {
+    pub(crate) async fn claim(&self, second: i64, in_order: bool) -> Vec<Claimed> {
         let claim = Claim {
             organization: self.organization,
             endpoint: self.endpoint,
@@ -154,7 +154,7 @@ impl Fixture {
     }
 
     /// Says what came of an attempt that `made` others went before.
-    pub(super) async fn settle(&self, delivery: DeliveryId, made: u32, now: Next) {
+    pub(crate) async fn settle(&self, delivery: DeliveryId, made: u32, now: Next) {
         let settlement = Settlement {
             organization: self.organization,
             delivery,
@@ -174,18 +174,18 @@ impl Fixture {
     }
 
     /// Owed, attempted once, and given up.
-    pub(super) async fn failed(&self, call: &str) -> DeliveryId {
+    pub(crate) async fn failed(&self, call: &str) -> DeliveryId {
         let id = self.owed(call).await;
         self.end(id, 0, State::Exhausted).await;
         id
     }
 
-    pub(super) async fn end(&self, id: DeliveryId, made: u32, state: State) {
+    pub(crate) async fn end(&self, id: DeliveryId, made: u32, state: State) {
         let at = Timestamp::now();
         self.settle(id, made, Next::End { state, at }).await;
     }
 
-    pub(super) async fn state(&self, id: DeliveryId) -> State {
+    pub(crate) async fn state(&self, id: DeliveryId) -> State {
         let (delivery, ..) = self.store().delivery(self.organization, id).await.unwrap();
         delivery.state
     }

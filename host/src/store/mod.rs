@@ -7,9 +7,10 @@
 //! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
 //! what is read back, [`timeline`] the same in the order of time; `source`, `plugin`,
 //! `binding`, `endpoint`, `secret`, `token` and `organization` are what operators and
-//! customers set up, in the frame of `setup`, which writes the lines that `audit` reads,
-//! and [`seal`] keeps the secrets among it from those who see the database; [`delivery`]
-//! is the queue of what is owed to endpoints, [`job`] work on many deliveries at once.
+//! customers set up, in the frame of `setup`, which writes the lines that `audit` reads;
+//! `quota` says whether there is room, and [`seal`] keeps the secrets among it from those
+//! who see the database; [`delivery`] is the queue of what is owed to endpoints, [`job`]
+//! work on many deliveries at once, [`prune`] what has become too much of what is kept.
 //!
 //! Only this module knows SQL. `call` and `http` use it; it knows the domain and
 //! nobody else.
@@ -23,7 +24,7 @@ mod endpoint;
 mod error;
 pub mod event;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod job;
 pub mod journal;
 mod kv;
@@ -35,6 +36,8 @@ mod page;
 mod plan;
 mod plugin;
 mod proof;
+pub mod prune;
+mod quota;
 pub mod repeat;
 mod row;
 pub mod seal;
@@ -63,7 +66,8 @@ pub use self::endpoint::{Alert, NewEndpoint};
 pub use self::error::{OpenError, StoreError};
 pub use self::organization::NewOrganization;
 pub use self::page::{Page, PageRequest};
-pub use self::plugin::Uploaded;
+pub use self::plugin::{Upload, Uploaded};
+pub use self::quota::Usage;
 pub use self::seal::KeySource;
 use self::seal::Sealer;
 pub use self::secret::SecretEntry;
@@ -71,6 +75,7 @@ pub use self::setup::{Action, Author, By, Created, Creation, Idempotency, Show};
 pub use self::source::NewSource;
 pub use self::token::{NewToken, TokenHash};
 use self::writer::Writer;
+use crate::domain::organization::Quotas;
 
 /// What an acknowledgement promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +94,8 @@ pub struct Store {
     sealer: Sealer,
     answers: Durability,
     setup: Arc<AtomicU64>,
+    /// Of organizations that have none of their own.
+    quotas: Quotas,
 }
 
 const DATABASE: &str = "hookswitch.db";
@@ -140,6 +147,7 @@ impl OpenStore {
                 sealer,
                 answers,
                 setup,
+                quotas: Quotas::default(),
             },
             tasks,
             lock,

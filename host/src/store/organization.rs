@@ -52,7 +52,7 @@ fn missing(id: OrganizationId) -> StoreError {
 
 const WHAT: &str = "organization";
 
-async fn find(
+pub(super) async fn find(
     connection: &mut SqliteConnection,
     id: OrganizationId,
 ) -> Result<Organization, StoreError> {

@@ -7,12 +7,24 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::page::{Page, PageRequest};
+use super::quota::{self, Addition};
 use super::row;
 use super::setup::{Action, By, Line};
 use super::{Store, StoreError};
 use crate::domain::id::{OrganizationId, PluginId};
 use crate::domain::inspection::Inspection;
 use crate::domain::plugin::{Name, Plugin, Version};
+
+/// A component that is to be the next version of a plugin.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    pub organization: OrganizationId,
+    pub plugin: Name,
+    /// The plugin's id, if it comes into being with this version.
+    pub new_plugin: PluginId,
+    pub inspection: Inspection,
+    pub bytes: Bytes,
+}
 
 /// What an upload came to.
 #[derive(Debug, Clone)]
@@ -91,22 +103,34 @@ const VERSIONS: &str = "SELECT number, digest, size, contract, exports, imports,
 impl Store {
     /// Stores a component as the next version of a plugin, which comes into being
     /// with its first.
-    pub async fn upload(
-        &self,
-        organization: OrganizationId,
-        plugin: Name,
-        new_plugin: PluginId,
-        inspection: Inspection,
-        bytes: Bytes,
-        by: By<Version>,
-    ) -> Result<Uploaded, StoreError> {
-        let now = by.author.at;
+    pub async fn upload(&self, upload: Upload, by: By<Version>) -> Result<Uploaded, StoreError> {
+        let Upload {
+            organization,
+            plugin,
+            new_plugin,
+            inspection,
+            bytes,
+        } = upload;
+        let (now, everybodys) = (by.author.at, self.quotas);
         self.set_up(by.author, bytes.len(), move |connection| {
             Box::pin(async move {
-                let id = plugin_id(connection, organization, &plugin, new_plugin, now).await?;
-                if let Some(known) = version_with(connection, id, &inspection).await? {
+                let existing = plugin_id(connection, organization, &plugin).await?;
+                if let Some(id) = existing
+                    && let Some(known) = version_with(connection, id, &inspection).await?
+                {
                     return Ok((Uploaded::Known(known.read(&plugin)?), None));
                 }
+                let addition = Addition {
+                    plugins: u64::from(existing.is_none()),
+                    plugin_bytes: inspection.size,
+                };
+                quota::check(connection, organization, everybodys, addition).await?;
+                let id = match existing {
+                    Some(id) => id,
+                    None => {
+                        insert_plugin(connection, organization, &plugin, new_plugin, now).await?
+                    }
+                };
                 let row = insert_version(connection, id, &inspection, &bytes, now).await?;
                 let version = row.read(&plugin)?;
                 let line = Line {
@@ -172,25 +196,33 @@ async fn plugin_id(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     name: &Name,
-    new: PluginId,
+) -> Result<Option<Uuid>, StoreError> {
+    let found: Option<(Uuid,)> =
+        sqlx::query_as("SELECT id FROM plugin WHERE organization_id = ?1 AND name = ?2")
+            .bind(organization.uuid())
+            .bind(name.as_str())
+            .fetch_optional(connection)
+            .await?;
+    Ok(found.map(|(id,)| id))
+}
+
+async fn insert_plugin(
+    connection: &mut SqliteConnection,
+    organization: OrganizationId,
+    name: &Name,
+    id: PluginId,
     now: Timestamp,
 ) -> Result<Uuid, StoreError> {
     sqlx::query(
-        "INSERT INTO plugin (id, organization_id, name, created_at) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT DO NOTHING",
+        "INSERT INTO plugin (id, organization_id, name, created_at) VALUES (?1, ?2, ?3, ?4)",
     )
-    .bind(new.uuid())
+    .bind(id.uuid())
     .bind(organization.uuid())
     .bind(name.as_str())
     .bind(now.as_millisecond())
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    let (id,) = sqlx::query_as("SELECT id FROM plugin WHERE organization_id = ?1 AND name = ?2")
-        .bind(organization.uuid())
-        .bind(name.as_str())
-        .fetch_one(connection)
-        .await?;
-    Ok(id)
+    Ok(id.uuid())
 }
 
 async fn version_with(

@@ -70,7 +70,7 @@ const RECENT: &str = "SELECT event.id, event.fingerprint, event.identified, \
     WHERE event.fingerprint IS NOT NULL ORDER BY organization.id, event.id";
 
 /// Between an event's arrival and its answer, at most.
-const LONGEST_ANSWER: SignedDuration = SignedDuration::from_mins(3);
+pub(super) const LONGEST_ANSWER: SignedDuration = SignedDuration::from_mins(3);
 
 #[derive(FromRow)]
 struct QuestionRow {

@@ -14,6 +14,7 @@ use super::{proof, row};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::{OrganizationId, SourceId};
 use crate::domain::plugin::Name;
+use crate::domain::rate::PerSecond;
 use crate::domain::repeat::RepeatWindow;
 use crate::domain::source::{Patience, Proof, Source};
 
@@ -27,6 +28,7 @@ pub struct NewSource {
     pub proof: Vec<Proof>,
     pub patience: Patience,
     pub repeat_window: RepeatWindow,
+    pub rate: Option<PerSecond>,
     pub verdicts: Verdicts,
     pub created_at: Timestamp,
 }
@@ -42,6 +44,7 @@ struct SourceRow {
     verdicts: String,
     created_at: i64,
     repeat_window_ms: u32,
+    rate_per_second: Option<u32>,
     revision: u32,
 }
 
@@ -61,6 +64,7 @@ impl SourceRow {
             repeat_window: RepeatWindow::from_ms(self.repeat_window_ms).ok_or_else(|| {
                 StoreError::corrupt("source.repeat_window_ms", self.repeat_window_ms)
             })?,
+            rate: rate(self.rate_per_second)?,
             verdicts: row::parsed(&self.verdicts, "source.verdicts")?,
             revision: self.revision.into(),
             created_at: row::timestamp(self.created_at, "source.created_at")?,
@@ -68,13 +72,19 @@ impl SourceRow {
     }
 }
 
+fn rate(column: Option<u32>) -> Result<Option<PerSecond>, StoreError> {
+    let rate = column.map(PerSecond::try_from).transpose();
+    rate.map_err(|e| StoreError::corrupt("source.rate_per_second", e))
+}
+
 const WHAT: &str = "source";
 
 const INSERT: &str = "INSERT INTO source (id, organization_id, name, dialect, proof, patience, \
-    verdicts, repeat_window_ms, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    verdicts, repeat_window_ms, created_at, rate_per_second) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 const UPDATE: &str = "UPDATE source SET name = ?3, dialect = ?4, proof = ?5, patience = ?6, \
-    verdicts = ?7, repeat_window_ms = ?8, revision = revision + 1 \
+    verdicts = ?7, repeat_window_ms = ?8, rate_per_second = ?10, revision = revision + 1 \
     WHERE id = ?1 AND organization_id = ?2 AND revision = ?9";
 
 /// Where the proofs of a source are sealed.
@@ -111,6 +121,7 @@ impl Store {
                     .bind(columns.verdicts)
                     .bind(new.repeat_window.ms())
                     .bind(new.created_at.as_millisecond())
+                    .bind(new.rate.map(u32::from))
                     .execute(&mut *connection)
                     .await
                     .map_err(|error| StoreError::or_name_taken(error, WHAT))?;
@@ -140,6 +151,7 @@ impl Store {
                     .bind(columns.verdicts)
                     .bind(after.repeat_window.ms())
                     .bind(after.revision.get())
+                    .bind(after.rate.map(u32::from))
                     .execute(&mut *connection)
                     .await
                     .map_err(|error| StoreError::or_name_taken(error, WHAT))?;

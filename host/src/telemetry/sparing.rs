@@ -22,12 +22,13 @@ const PER_KIND: u32 = 100;
 /// How often it is told what was left out.
 const TELL: Duration = Duration::from_secs(30);
 /// Whom a line is about, where it has such a field. `line` is of the line below.
-const SUBJECTS: [&str; 6] = [
+const SUBJECTS: [&str; 7] = [
     "source",
     "binding",
     "plugin",
     "endpoint",
     "organization",
+    "token",
     "line",
 ];
 

@@ -22,6 +22,7 @@ pub(super) mod secrets;
 pub(super) mod sources;
 pub(super) mod stream;
 pub(super) mod tokens;
+pub(super) mod usage;
 pub(super) mod webhooks;
 pub(super) mod whoami;
 

@@ -21,7 +21,7 @@ use crate::http::component::{Component, Stored};
 use crate::http::path::{InPath, NewInPath, PluginName};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::store::Uploaded;
+use crate::store::{StoreError, Upload, Uploaded};
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct PluginBody {
@@ -109,6 +109,14 @@ fn refused(organization: OrganizationId, plugin: &Name, problem: Problem) -> Pro
     problem
 }
 
+/// That an organization has met its quota may interest who sets quotas.
+fn not_stored(organization: OrganizationId, plugin: &Name, error: StoreError) -> Problem {
+    match error {
+        StoreError::QuotaExceeded { .. } => refused(organization, plugin, error.into()),
+        other => other.into(),
+    }
+}
+
 /// Takes a component. It is inspected before anything is written.
 pub(in crate::http) async fn upload(
     State(services): State<Services>,
@@ -123,11 +131,19 @@ pub(in crate::http) async fn upload(
         .inspect(bytes.clone(), organization, known)
         .await
         .map_err(|rejection| refused(organization, &name, rejection.into()))?;
-    let new = PluginId::from(Uuid::now_v7());
+    let plugin = name.clone();
+    let upload = Upload {
+        organization,
+        plugin: name,
+        new_plugin: PluginId::from(Uuid::now_v7()),
+        inspection,
+        bytes,
+    };
     let uploaded = services
         .store
-        .upload(organization, name, new, inspection, bytes, caller.by(show))
-        .await?;
+        .upload(upload, caller.by(show))
+        .await
+        .map_err(|error| not_stored(organization, &plugin, error))?;
     let is_new = matches!(uploaded, Uploaded::New(_));
     let (Uploaded::New(version) | Uploaded::Known(version)) = uploaded;
     let differences = differences(&services, organization, &version).await?;

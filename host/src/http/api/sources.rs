@@ -15,6 +15,7 @@ use super::{PageBody, Paging, Time, check_verdicts};
 use crate::domain::decision::Verdicts;
 use crate::domain::id::SourceId;
 use crate::domain::plugin::Name;
+use crate::domain::rate::PerSecond;
 use crate::domain::repeat::RepeatWindow;
 use crate::domain::revision::Revision;
 use crate::domain::source::{Patience, Source};
@@ -46,6 +47,8 @@ pub(in crate::http) struct Asked {
     margin_ms: u32,
     #[serde(default = "default_repeat_window")]
     repeat_window_ms: u32,
+    #[serde(default)]
+    rate_per_second: Option<PerSecond>,
     #[serde(default)]
     verdicts: Verdicts,
 }
@@ -96,6 +99,7 @@ pub(in crate::http) struct SourceBody {
     timeouts_ms: TimeoutsBody,
     margin_ms: u32,
     repeat_window_ms: u32,
+    rate_per_second: Option<PerSecond>,
     verdicts: Verdicts,
     revision: Revision,
     created_at: Time,
@@ -116,6 +120,7 @@ impl From<Source> for SourceBody {
             hook_path: format!("/hooks/{}", source.id),
             proof: source.proof.iter().map(ShownProof::from).collect(),
             repeat_window_ms: source.repeat_window.ms(),
+            rate_per_second: source.rate,
             verdicts: source.verdicts,
             revision: source.revision,
             created_at: Time(source.created_at),
@@ -136,6 +141,7 @@ impl Asked {
             timeouts_ms: patience.into(),
             margin_ms: patience.margin_ms,
             repeat_window_ms: source.repeat_window.ms(),
+            rate_per_second: source.rate,
             verdicts: source.verdicts.clone(),
         }
     }
@@ -213,6 +219,7 @@ pub(in crate::http) async fn create(
         organization: caller.organization,
         patience: asked.patience()?,
         repeat_window: asked.repeat_window()?,
+        rate: asked.rate_per_second,
         name: asked.name,
         dialect: asked.dialect,
         proof: proof::read(asked.proof.unwrap_or_default(), MAX_SECRETS)?,
@@ -259,6 +266,7 @@ pub(in crate::http) async fn change(
     let after = Source {
         patience: asked.patience()?,
         repeat_window: asked.repeat_window()?,
+        rate: asked.rate_per_second,
         name: asked.name,
         dialect: asked.dialect,
         proof: match asked.proof {
