@@ -6,6 +6,7 @@
 //! things inside it; [`super::audit`] reads the lines.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
@@ -295,6 +296,14 @@ impl Store {
     }
 }
 
+/// An answer as it is stored, with the request's digest: guesses at a secret in the request
+/// could be tried on that, so it is sealed too.
+#[derive(Serialize, Deserialize)]
+struct AnswerColumn<A> {
+    request: [u8; 32],
+    answer: A,
+}
+
 /// Where an answer is sealed: it may show what is shown once.
 fn place(author: Author, idempotency: &Idempotency) -> Place<'_> {
     let organization = author.organization.uuid();
@@ -307,24 +316,20 @@ async fn answered(
     author: Author,
     idempotency: &Idempotency,
 ) -> Result<Option<Value>, StoreError> {
-    let found: Option<(Vec<u8>, String)> = sqlx::query_as(
-        "SELECT request, answer FROM creation WHERE organization_id = ?1 AND key = ?2",
-    )
-    .bind(author.organization.uuid())
-    .bind(&idempotency.key)
-    .fetch_optional(connection)
-    .await?;
-    let Some((request, answer)) = found else {
+    let found: Option<(String,)> =
+        sqlx::query_as("SELECT answer FROM creation WHERE organization_id = ?1 AND key = ?2")
+            .bind(author.organization.uuid())
+            .bind(&idempotency.key)
+            .fetch_optional(connection)
+            .await?;
+    let Some((sealed,)) = found else {
         return Ok(None);
     };
-    if request != idempotency.request {
+    let kept: AnswerColumn<Value> = row::opened(&sealed, place(author, idempotency), sealer)?;
+    if kept.request != idempotency.request {
         return Err(StoreError::KeyReused);
     }
-    Ok(Some(row::opened(
-        &answer,
-        place(author, idempotency),
-        sealer,
-    )?))
+    Ok(Some(kept.answer))
 }
 
 async fn remember(
@@ -334,14 +339,16 @@ async fn remember(
     idempotency: &Idempotency,
     answer: &Value,
 ) -> Result<(), StoreError> {
+    let kept = AnswerColumn {
+        request: idempotency.request,
+        answer,
+    };
     sqlx::query(
-        "INSERT INTO creation (organization_id, key, request, answer, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO creation (organization_id, key, answer, created_at) VALUES (?1, ?2, ?3, ?4)",
     )
     .bind(author.organization.uuid())
     .bind(&idempotency.key)
-    .bind(idempotency.request.as_slice())
-    .bind(row::sealed(answer, place(author, idempotency), sealer)?)
+    .bind(row::sealed(&kept, place(author, idempotency), sealer)?)
     .bind(author.at.as_millisecond())
     .execute(connection)
     .await?;

@@ -149,22 +149,23 @@ const ROW: Uuid = Uuid::from_u128(11);
 const SIGNING: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
 const PROOF: &str = r#"[{"type":"header","name":"x-key","values":["clear-proof"]}]"#;
 
-/// Rows with secrets as they were written then, and the remains of one that is gone.
+/// Rows with secrets as they were written then, and the remains of some that are gone.
 async fn fill(connection: &mut SqliteConnection) {
     let statements = [
         "INSERT INTO organization (id, name, created_at) VALUES (?1, 'default', 0)",
         "INSERT INTO secret (organization_id, name, value, updated_at) \
-         VALUES (?1, 'plain', 'clear-secret', 0), (?1, 'sealed-looking', 'v1.00000000.AAAA', 0), \
-         (?1, 'gone', 'clear-but-deleted', 0)",
-        "DELETE FROM secret WHERE name = 'gone'",
+         VALUES (?1, 'plain', 'clear-secret', 0), (?1, 'sealed-looking', 'v1.00000000.AAAA', 0)",
+        // Of so many, some are in pages that nothing is written to afterwards.
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500) \
+         INSERT INTO secret (organization_id, name, value, updated_at) \
+         SELECT ?1, 'gone-' || n, 'clear-but-deleted', 0 FROM n",
+        "DELETE FROM secret WHERE name LIKE 'gone-%'",
         "INSERT INTO source (id, organization_id, name, dialect, proof, patience, verdicts, \
          created_at) VALUES (?2, ?1, 'main', 'dasha', ?3, \
          '{\"start_ms\":1,\"transfer_ms\":1,\"tool_ms\":1,\"margin_ms\":1}', '{}', 0)",
         "INSERT INTO endpoint (id, organization_id, name, settings, proof, signing, created_at, \
          updated_at) VALUES (?2, ?1, 'crm', '{\"url\":\"https://crm.example/\"}', ?3, \
          '{\"current\":\"' || ?4 || '\",\"previous\":null}', 0, 0)",
-        "INSERT INTO creation (organization_id, key, request, answer, created_at) \
-         VALUES (?1, 'key', x'00', '{\"signing_secret\":\"' || ?4 || '\"}', 0)",
     ];
     for statement in statements {
         sqlx::query(statement)
