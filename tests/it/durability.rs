@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::client::Source;
 use crate::misbehave::{self, mode};
 use crate::payload::{self, With};
-use crate::server::Server;
+use crate::server::{Launch, Server};
 
 /// How often the server is killed.
 const ROUNDS: u32 = 4;
@@ -56,7 +56,7 @@ async fn send_until_it_dies(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_notice_is_lost_by_kill_9() {
-    let (mut server, source) = misbehave::server().await;
+    let (mut server, source) = misbehave::server_of(asked_often()).await;
     server.bind(&mode("echo")).await;
     let seen = Acknowledged::default();
 
@@ -118,7 +118,7 @@ async fn no_event_is_half_there(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_decision_on_an_answered_question_is_lost_by_kill_9() {
-    let (mut server, source) = misbehave::server().await;
+    let (mut server, source) = misbehave::server_of(asked_often()).await;
     server.bind(&mode("kv-race")).await;
     let answered: Mutex<Vec<(String, Value)>> = Mutex::default();
     for round in 0..ROUNDS {
@@ -191,6 +191,11 @@ async fn a_notice_whose_handler_was_killed_is_handled_again() {
     let server = server.kill().start();
     let event = server.handled(&id).await;
     assert_eq!(event["decision"]["outcome"], "answered");
+}
+
+/// A server that is asked about every one of thousands of events.
+fn asked_often() -> Launch {
+    Launch::new().configuration("[limits]\napi_requests_per_second = 1000000\n")
 }
 
 #[tokio::test]

@@ -7,12 +7,17 @@ use serde_json::{Value, json};
 use crate::client::Source;
 use crate::guests;
 use crate::payload::With;
-use crate::server::Server;
+use crate::server::{Launch, Server};
 
 /// A server with the guest uploaded, a source, and an endpoint `echo` that is owed and
 /// sent nothing.
 pub(crate) async fn server() -> (Server, Source) {
-    let server = Server::start();
+    server_of(Launch::new()).await
+}
+
+/// The same, started in that way.
+pub(crate) async fn server_of(launch: Launch) -> (Server, Source) {
+    let server = launch.start();
     server.install("misbehave").await;
     server.waiting_endpoint("echo").await;
     let source = server.source("main-line").await;

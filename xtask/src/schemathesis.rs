@@ -70,6 +70,9 @@ pub fn run_on(host: &Path, options: Options) -> Result<()> {
     let guests = guests::ensure()?;
     let component = guests.path("start-gate")?;
     let directory = TempDir::with_prefix("hookswitch-schemathesis-")?;
+    // It asks as fast as it can.
+    let fast = "[limits]\napi_requests_per_second = 1000000\n";
+    std::fs::write(directory.path().join(server::CONFIGURATION), fast)?;
     let mut server = Server::start_with_token(
         Command::new(host),
         directory.path(),

@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn what_a_source_may_not_bring_uses_nothing_of_its_organizations_up() {
         let rates = Rates::default();
-        let (one, other) = (limits(&rates, 1, 1, 3), limits(&rates, 2, 3, 3));
+        let (one, other) = (limits(&rates, 1, 1, 3), limits(&rates, 2, 20, 3));
         assert_eq!(through(&one, 10), 1);
         assert_eq!(through(&other, 10), 2);
         let refused = other.take().unwrap_err();

@@ -18,7 +18,8 @@ use crate::api::Api;
 use crate::host;
 use crate::server::{self, Server};
 
-const CONFIGURATION: &str = "[egress]\nallow = [\"127.0.0.0/8\"]\nplain_endpoints = true\n";
+const CONFIGURATION: &str = "[egress]\nallow = [\"127.0.0.0/8\"]\nplain_endpoints = true\n\
+    [limits]\napi_requests_per_second = 1000000\n";
 const TOKEN: &str = "admin-token-of-the-faults";
 
 /// What is acknowledged has arrived by then, or is lost.

@@ -42,6 +42,9 @@ memory_bytes = 1073741824
 
 [ceilings]
 memory_bytes = 268435456
+
+[limits]
+api_requests_per_second = 1000000
 "#;
 
 /// What `cargo xtask hostile` was told.
