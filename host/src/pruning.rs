@@ -181,8 +181,8 @@ mod tests {
             if n % 100 == 0 {
                 owed.push(fixture.owe());
             }
-            let owes = if n % 100 == 0 { &owed[n / 100..] } else { &[] };
-            all.push(fixture.handled("", EventAnswer::Unchanged {}, owes).await);
+            let due = if n % 100 == 0 { &owed[n / 100..] } else { &[] };
+            all.push(fixture.handled("", EventAnswer::Unchanged {}, due).await);
         }
         let mut pruning = Pruning::new(fixture.store().clone());
         run(&mut pruning).await;

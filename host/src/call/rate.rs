@@ -164,13 +164,16 @@ mod tests {
 
     use super::*;
 
-    fn rate(count: u32) -> Option<PerSecond> {
-        Some(count.try_into().unwrap())
+    fn rate(count: u32) -> PerSecond {
+        count.try_into().unwrap()
     }
 
     fn limits(rates: &Rates, source: u128, own: u32, all: u32) -> Limits {
         let (source, organization) = (Uuid::from_u128(source), Uuid::from_u128(1));
-        rates.of((source.into(), rate(own)), (organization.into(), rate(all)))
+        rates.of(
+            (source.into(), Some(rate(own))),
+            (organization.into(), Some(rate(all))),
+        )
     }
 
     /// How many of so many get through. All at once, as far as the limits can tell.

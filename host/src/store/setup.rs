@@ -322,10 +322,10 @@ async fn answered(
             .bind(&idempotency.key)
             .fetch_optional(connection)
             .await?;
-    let Some((sealed,)) = found else {
+    let Some((column,)) = found else {
         return Ok(None);
     };
-    let kept: AnswerColumn<Value> = row::opened(&sealed, place(author, idempotency), sealer)?;
+    let kept: AnswerColumn<Value> = row::opened(&column, place(author, idempotency), sealer)?;
     if kept.request != idempotency.request {
         return Err(StoreError::KeyReused);
     }

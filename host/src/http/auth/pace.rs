@@ -44,8 +44,8 @@ impl Pace {
 
     /// Counts a request, or says how long to wait.
     pub(super) fn take(&self, token: TokenId) -> Result<(), Duration> {
-        let taken = self.limiter.check_key(&token);
-        taken.map_err(|early| early.wait_time_from(DefaultClock::default().now()))
+        let counted = self.limiter.check_key(&token);
+        counted.map_err(|early| early.wait_time_from(DefaultClock::default().now()))
     }
 
     /// Forgets tokens that have not been used for so long that they may make a burst
