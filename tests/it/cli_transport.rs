@@ -119,3 +119,18 @@ async fn what_cannot_be_told_apart_is_sent_once() {
     assert!(said.contains("broke the connection off"), "{said}");
     assert_eq!(server.requests().len(), 1);
 }
+
+/// A server does nothing of what comes too soon, so it may be sent again whatever it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_too_soon_is_sent_again_when_the_server_says_it_may() {
+    const TOO_SOON: &str = "HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 2\r\n\r\n{}";
+    const LATER: &str = "HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 3600\r\ncontent-length: 43\r\n\r\n{\"code\":\"rate_limited\",\"detail\":\"too many\"}";
+    let server = Scripted::new(&[TOO_SOON, CREATED]).await;
+    printed(&ended(server.command(&["source", "create", "main"])).await);
+    assert_eq!(server.requests().len(), 2);
+
+    let server = Scripted::new(&[LATER]).await;
+    let said = complaint(&ended(server.command(&["source", "create", "main"])).await);
+    assert!(said.contains("wait a little"), "{said}");
+    assert_eq!(server.requests().len(), 1);
+}

@@ -71,6 +71,10 @@ const MOST: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The same for an upload: the server compiles before it answers.
 const UPLOAD_PATIENCE: Duration = Duration::from_mins(5);
+/// How often a request is sent again that came too soon.
+const MOST_WAITS: u32 = 10;
+/// A server that wants to be left alone for longer is taken to mean no.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// An upload goes out in pieces of that many bytes, where somebody watches it.
 const PIECE: usize = 64 << 10;
 
@@ -291,7 +295,25 @@ impl Client {
         }
     }
 
+    /// Sends a request. One that came too soon after others was not looked at, so it is
+    /// sent again when the server says it may.
     async fn once(&self, request: &Request<'_>) -> anyhow::Result<Tagged> {
+        let mut waits = 0;
+        loop {
+            let (head, body) = self.sent(request).await?;
+            let wait = too_soon(&head).filter(|_| waits < MOST_WAITS);
+            let Some(wait) = wait else {
+                return Ok(Tagged {
+                    etag: head.headers.get(header::ETAG).cloned(),
+                    body: self.answer(head.status, &body)?,
+                });
+            };
+            waits += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn sent(&self, request: &Request<'_>) -> anyhow::Result<(http::response::Parts, Bytes)> {
         let mut headers = request.headers.clone();
         self.identify(&mut headers);
         if let Some(media_type) = request.body.media_type() {
@@ -304,14 +326,10 @@ impl Client {
             body: request.body.outgoing(),
         };
         let answer = tokio::time::timeout(request.patience, self.exchange(outgoing)).await;
-        let (head, body) = answer.map_err(|_elapsed| {
+        answer.map_err(|_elapsed| {
             let seconds = request.patience.as_secs();
             anyhow!("{} has not answered within {seconds} seconds", self.base)
-        })??;
-        Ok(Tagged {
-            etag: head.headers.get(header::ETAG).cloned(),
-            body: self.answer(head.status, &body)?,
-        })
+        })?
     }
 
     /// Says who asks.
@@ -411,6 +429,16 @@ impl Client {
         };
         format!("{said} ({status}, {code}){next}")
     }
+}
+
+/// How long to wait, where nothing was done because too much was asked for.
+fn too_soon(head: &http::response::Parts) -> Option<Duration> {
+    if head.status != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let wait = head.headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let wait = Duration::from_secs(wait.parse().ok()?);
+    (wait <= LONGEST_WAIT).then_some(wait)
 }
 
 impl<'a> Request<'a> {
