@@ -473,6 +473,16 @@ async fn mistakes_in_the_request_name_the_field() {
         ),
         (hook(json!({"uri": "x"})), "invalid_field", "webHook.uri"),
         (
+            hook(json!({"headers": many})),
+            "invalid_field",
+            "webHook.headers",
+        ),
+        (
+            hook(json!({"url": "/hooks/src_1", "headers": many})),
+            "invalid_field",
+            "webHook.headers",
+        ),
+        (
             hook(json!({"headers": {"host": "x"}})),
             "invalid_field",
             "webHook.headers.host",

@@ -165,6 +165,10 @@ impl TestRequest {
         let method = custom.http_method.unwrap_or(MethodName::POST);
         let template = custom.body_format.and_then(|format| format.template);
         let headers = web_hook.headers.unwrap_or_default();
+        if headers.len() > Settings::MAX_HEADERS {
+            let problem = format!("must be at most {} headers", Settings::MAX_HEADERS);
+            return Err(Problem::invalid_field("webHook.headers", problem));
+        }
         let bodiless = template.is_none() && matches!(method.as_str(), "GET" | "HEAD");
         content.template = template;
         let receiver = match own_hook(&web_hook.url, here) {
