@@ -383,3 +383,23 @@ async fn a_rollback_while_calls_come_in_answers_each_with_one_version_or_the_oth
     let last = server.event(&event).await;
     assert_eq!(last["decision"]["invocations"][0]["version"], 1);
 }
+
+#[tokio::test]
+async fn of_two_rotations_of_what_was_read_the_second_is_refused() {
+    let server = Server::start();
+    let endpoint = json!({"name": "crm", "url": "https://example.invalid/"});
+    let endpoint = server.endpoint(&endpoint).await;
+    let path = format!(
+        "/endpoints/{}/rotate",
+        endpoint["id"].as_str().expect("an id")
+    );
+    let rotate = async || {
+        let request = server.admin(Method::POST, &path).json(&json!({}));
+        send(request.header("if-match", "\"1\"")).await
+    };
+    rotate().await.expect(200);
+    rotate()
+        .await
+        .expect_problem(412, "precondition_failed", None);
+    server.post(&path, &json!({})).await.expect(200);
+}

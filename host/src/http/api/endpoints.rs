@@ -356,6 +356,7 @@ pub(in crate::http) async fn rotate(
     State(services): State<Services>,
     caller: Caller<Owner>,
     InPath(id): InPath<EndpointId>,
+    if_match: Option<IfMatch>,
     JsonBody(body): JsonBody<Rotate>,
 ) -> Result<Tagged<EndpointBody>, Problem> {
     if body.overlap_seconds > MAX_OVERLAP {
@@ -363,6 +364,9 @@ pub(in crate::http) async fn rotate(
         return Err(Problem::invalid_field("overlap_seconds", problem));
     }
     let before = services.store.endpoint(caller.organization, id).await?;
+    if let Some(if_match) = if_match {
+        if_match.check(before.revision)?;
+    }
     let read_at = before.updated_at;
     let overlap = Duration::from_secs(body.overlap_seconds.into());
     let until = Timestamp::now().checked_add(overlap);
