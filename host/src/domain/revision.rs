@@ -17,11 +17,6 @@ impl Revision {
     pub fn get(self) -> u32 {
         self.0
     }
-
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
 }
 
 impl From<u32> for Revision {

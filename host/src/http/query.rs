@@ -41,6 +41,16 @@ pub(super) fn invalid(parameter: &str, problem: impl AsRef<str>) -> Problem {
     Problem::of_field(Code::InvalidParameter, parameter, detail)
 }
 
+/// Reads a query parameter, if it is there.
+pub(super) fn parameter<T, E: std::fmt::Display>(
+    name: &str,
+    text: Option<&str>,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, Problem> {
+    let value = text.map(read).transpose();
+    value.map_err(|error| invalid(name, format!("is wrong: {error}")))
+}
+
 impl<T: JsonSchema> OperationInput for Query<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         let mut schema = ctx.schema.root_schema_for::<T>();

@@ -20,7 +20,7 @@ use crate::http::body::JsonBody;
 use crate::http::creation::{Create, Made};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
-use crate::http::query::{Query, invalid};
+use crate::http::query::{Query, parameter};
 use crate::store::StoreError;
 use crate::store::delivery::{DeliveryFilter, DeliverySummary, StoredAttempt};
 
@@ -133,15 +133,6 @@ impl ListDeliveries {
             until: parameter("until", self.until.as_deref(), time)?,
         })
     }
-}
-
-fn parameter<T, E: std::fmt::Display>(
-    name: &str,
-    text: Option<&str>,
-    read: impl Fn(&str) -> Result<T, E>,
-) -> Result<Option<T>, Problem> {
-    let value = text.map(read).transpose();
-    value.map_err(|error| invalid(name, format!("is wrong: {error}")))
 }
 
 fn state(text: &str) -> Result<delivery::State, String> {

@@ -18,7 +18,7 @@ use crate::http::Services;
 use crate::http::auth::{Caller, Viewer};
 use crate::http::path::InPath;
 use crate::http::problem::Problem;
-use crate::http::query::{Query, invalid};
+use crate::http::query::{Query, parameter};
 use crate::store::delivery::DeliverySummary;
 use crate::store::event::{EventFilter, EventState, EventSummary};
 
@@ -118,11 +118,9 @@ pub(in crate::http) struct ListEvents {
 
 impl ListEvents {
     fn filter(&self) -> Result<EventFilter, Problem> {
-        let source = self.source.as_deref().map(str::parse).transpose();
-        let kind = self.kind.as_deref().map(Kind::parse).transpose();
         Ok(EventFilter {
-            source: source.map_err(|error| invalid("source", format!("is wrong: {error}")))?,
-            kind: kind.map_err(|error| invalid("kind", format!("is wrong: {error}")))?,
+            source: parameter("source", self.source.as_deref(), str::parse)?,
+            kind: parameter("kind", self.kind.as_deref(), Kind::parse)?,
             call: self.call.clone(),
         })
     }

@@ -33,7 +33,7 @@ use crate::http::Services;
 use crate::http::auth::{Caller, Viewer};
 use crate::http::openapi;
 use crate::http::problem::{Code, Problem};
-use crate::http::query::{Query, invalid};
+use crate::http::query::{Query, invalid, parameter};
 use crate::http::server::Endless;
 use crate::live::{Feed, Heard};
 
@@ -67,15 +67,6 @@ impl Listen {
             call: self.call,
         })
     }
-}
-
-fn parameter<T, E: std::fmt::Display>(
-    name: &str,
-    text: Option<&str>,
-    read: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<Option<T>, Problem> {
-    let value = text.map(read).transpose();
-    value.map_err(|error| invalid(name, format!("is wrong: {error}")))
 }
 
 fn level(text: &str) -> Result<Level, &'static str> {
