@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| hookswitch_fuzz::dialect::check("dasha", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hookswitch_fuzz::dialect::check_dasha(data));

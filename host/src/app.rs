@@ -17,7 +17,7 @@ use crate::config::{CompileLimits, Config, Limits};
 use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
 use crate::egress::{Egress, EgressError};
-use crate::http::{self, Caps, LastUse, Pace, Services, TokenText};
+use crate::http::{self, Caps, LastUse, Pace, Services, TokenText, TrustedProxies};
 use crate::runtime::{CompileOptions, EngineOptions, Runtime, StartError};
 use crate::store::{OpenError, OpenStore, Store, StoreError, TokenHash};
 use crate::{delivery, notices, pruning};
@@ -119,6 +119,7 @@ impl App {
             store: store.clone(),
             last_use: last_use.clone(),
             pace: pace.clone(),
+            trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
             caps,
         };
         let stop = CancellationToken::new();

@@ -24,6 +24,8 @@ use crate::store::{Durability, KeySource};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     pub listen: SocketAddr,
+    /// Whose word on where a request comes from counts.
+    pub trusted_proxies: Vec<IpNet>,
     pub data_dir: PathBuf,
     pub log_format: LogFormat,
     /// Where the keys are that seal secrets.
@@ -156,6 +158,7 @@ pub enum ConfigError {
 #[serde(default, deny_unknown_fields)]
 struct File {
     listen: SocketAddr,
+    trusted_proxies: Vec<IpNet>,
     data_dir: PathBuf,
     drain_seconds: u64,
     log: LogSection,
@@ -207,6 +210,7 @@ impl Default for File {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            trusted_proxies: Vec::new(),
             data_dir: PathBuf::from("hookswitch-data"),
             drain_seconds: 30,
             log: LogSection::default(),
@@ -244,6 +248,7 @@ impl Config {
         let ceilings = file.ceilings();
         Ok(Self {
             listen: overrides.listen.unwrap_or(file.listen),
+            trusted_proxies: file.trusted_proxies,
             data_dir: overrides.data_dir.unwrap_or(file.data_dir),
             log_format: file.log.format,
             keys: match (overrides.encryption_keys, file.encryption.key_file) {

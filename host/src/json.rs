@@ -143,7 +143,7 @@ where
     let mut reader = serde_json::Deserializer::from_str(&variant);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let message = without_position(error.inner());
-        if message.starts_with("unknown variant") {
+        if message.starts_with("unknown variant") && error.path().iter().count() <= 1 {
             return D::Error::custom(marked(tag, message));
         }
         // The first is the variant, which nobody wrote as a key.

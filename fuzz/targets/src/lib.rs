@@ -58,7 +58,8 @@ macro_rules! targets {
 }
 
 targets! {
-    dasha_parse: |data| dialect::check("dasha", data);
+    dasha_parse: dialect::check_dasha;
+    dialects: dialect::check_all;
     proof: proof::check;
     selector: selector::check;
     upload: upload::check;

@@ -7,11 +7,12 @@
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hookswitch::call::CallError;
+use hookswitch::domain::proof::{HmacForm, HmacHeader, Proof, ProofHeader, SharedHeader};
 use hookswitch::domain::secret::Secret;
-use hookswitch::domain::source::Proof;
-use hookswitch::ingest::Inbound;
 use hookswitch::ingest::proof::{self, Unproven};
+use hookswitch::ingest::{DASHA, Inbound};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -55,7 +56,7 @@ pub fn check(data: &[u8]) {
     let given = inbound(headers, body);
     believed(&proofs, &given);
     if let Some(proven) = proving(&proofs, body) {
-        assert_eq!(proof::check(&proofs, &proven), Ok(()));
+        assert_eq!(checked(&proofs, &proven), Ok(()));
         spoiled(&proofs, &proven, data.len());
     }
 }
@@ -63,16 +64,17 @@ pub fn check(data: &[u8]) {
 impl Asked {
     /// As the API takes it: a header's name in lower case.
     fn proof(self) -> Option<Proof> {
-        let name = |text: String| Some(text.parse::<HeaderName>().ok()?.as_str().to_owned());
+        let name = |text: String| ProofHeader::try_from(text).ok();
         Some(match self {
-            Self::Header { name: text, values } => Proof::Header {
+            Self::Header { name: text, values } => Proof::Header(SharedHeader {
                 name: name(text)?,
                 values,
-            },
-            Self::Hmac { header, secrets } => Proof::Hmac {
+            }),
+            Self::Hmac { header, secrets } => Proof::Hmac(HmacHeader {
                 header: name(header)?,
                 secrets,
-            },
+                form: HmacForm::default(),
+            }),
         })
     }
 }
@@ -82,10 +84,11 @@ fn as_signature(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else {
         return;
     };
-    let proofs = [Proof::Hmac {
-        header: "x-sig".to_owned(),
+    let proofs = [Proof::Hmac(HmacHeader {
+        header: "x-sig".to_owned().try_into().expect("it is a name"),
         secrets: Secret::try_from("a key".to_owned()).into_iter().collect(),
-    }];
+        form: HmacForm::default(),
+    })];
     let headers = HeaderMap::from_iter([(HeaderName::from_static("x-sig"), value)]);
     believed(&proofs, &inbound(headers, data));
 }
@@ -94,7 +97,7 @@ fn as_signature(data: &[u8]) {
 /// tells the platform nothing and the operator only which header it was.
 fn believed(proofs: &[Proof], inbound: &Inbound) {
     let wanted = proofs.iter().all(|proof| holds(proof, inbound));
-    match proof::check(proofs, inbound) {
+    match checked(proofs, inbound) {
         Ok(()) => assert!(wanted, "a request was believed"),
         Err(unproven) => {
             assert!(!wanted, "a request was refused: {unproven}");
@@ -107,6 +110,10 @@ fn believed(proofs: &[Proof], inbound: &Inbound) {
     }
 }
 
+fn checked(proofs: &[Proof], inbound: &Inbound) -> Result<(), Unproven> {
+    proof::check(DASHA, proofs, inbound, Timestamp::UNIX_EPOCH)
+}
+
 /// The definition: the header is there once, and has one of the values, or the hex
 /// of one of the signatures.
 fn holds(proof: &Proof, inbound: &Inbound) -> bool {
@@ -115,10 +122,11 @@ fn holds(proof: &Proof, inbound: &Inbound) -> bool {
         return false;
     };
     match proof {
-        Proof::Header { values, .. } => values
+        Proof::Header(header) => header
+            .values
             .iter()
             .any(|secret| secret.expose().as_bytes() == value.as_bytes()),
-        Proof::Hmac { secrets, .. } => {
+        Proof::Hmac(HmacHeader { secrets, .. }) => {
             let given = value.as_bytes();
             let given = given.strip_prefix(b"sha256=").unwrap_or(given);
             secrets.iter().any(|secret| {
@@ -127,6 +135,7 @@ fn holds(proof: &Proof, inbound: &Inbound) -> bool {
                     .eq_ignore_ascii_case(given)
             })
         }
+        Proof::Address(_) | Proof::Platform(_) => unreachable!("not asked for here"),
     }
 }
 
@@ -136,7 +145,7 @@ fn discreet(proofs: &[Proof], unproven: &Unproven) {
             format!("the header {name} is missing"),
             format!("the header {name} is there more than once"),
             format!("the header {name} has a wrong value"),
-            format!("the signature in {name} is not 64 hexadecimal digits"),
+            format!("the signature in {name} is not written as it should be"),
             format!("the signature in {name} does not fit the body"),
         ]
     };
@@ -151,8 +160,9 @@ fn discreet(proofs: &[Proof], unproven: &Unproven) {
 
 fn header(proof: &Proof) -> &str {
     match proof {
-        Proof::Header { name, .. } => name,
-        Proof::Hmac { header, .. } => header,
+        Proof::Header(header) => header.name.as_str(),
+        Proof::Hmac(hmac) => hmac.header.as_str(),
+        Proof::Address(_) | Proof::Platform(_) => unreachable!("not asked for here"),
     }
 }
 
@@ -162,9 +172,10 @@ fn proving(proofs: &[Proof], body: &[u8]) -> Option<Inbound> {
     let mut headers = HeaderMap::new();
     for (number, proof) in proofs.iter().enumerate() {
         let value = match proof {
-            Proof::Header { values, .. } => values.last()?.expose().to_owned(),
-            Proof::Hmac { secrets, .. } => {
-                let digits = hex::encode(signature(secrets.last()?, body));
+            Proof::Header(header) => header.values.last()?.expose().to_owned(),
+            Proof::Address(_) | Proof::Platform(_) => return None,
+            Proof::Hmac(hmac) => {
+                let digits = hex::encode(signature(hmac.secrets.last()?, body));
                 match (number + body.len()) % 3 {
                     0 => digits,
                     1 => format!("sha256={digits}"),
@@ -183,9 +194,7 @@ fn proving(proofs: &[Proof], body: &[u8]) -> Option<Inbound> {
 /// Refused, once anything of it is another: a bit of the body or of a value, a header
 /// that is missing or there twice.
 fn spoiled(proofs: &[Proof], proven: &Inbound, place: usize) {
-    let hmac = proofs
-        .iter()
-        .any(|proof| matches!(proof, Proof::Hmac { .. }));
+    let hmac = proofs.iter().any(|proof| matches!(proof, Proof::Hmac(_)));
     if hmac {
         let mut body = proven.body.to_vec();
         match body.len() {
@@ -223,8 +232,9 @@ fn another(proof: &Proof, value: &HeaderValue, place: usize) -> Option<HeaderVal
     let wrong = HeaderValue::from_bytes(&bytes).ok()?;
     match proof {
         // Neighbours of a digit are never the same digit in the other case.
-        Proof::Hmac { .. } => Some(wrong),
-        Proof::Header { values, .. } => values
+        Proof::Hmac(_) | Proof::Address(_) | Proof::Platform(_) => Some(wrong),
+        Proof::Header(header) => header
+            .values
             .iter()
             .all(|secret| secret.expose().as_bytes() != bytes)
             .then_some(wrong),
@@ -232,7 +242,7 @@ fn another(proof: &Proof, value: &HeaderValue, place: usize) -> Option<HeaderVal
 }
 
 fn refused(proofs: &[Proof], inbound: &Inbound) {
-    let unproven = proof::check(proofs, inbound);
+    let unproven = checked(proofs, inbound);
     let unproven = unproven.expect_err("a request that was tampered with is refused");
     discreet(proofs, &unproven);
 }

@@ -14,10 +14,11 @@ use serde::Deserialize;
 use super::repeats::{Entered, Place};
 use super::{CallError, Received, Route, RouteError, Switch, sent, unavailable};
 use crate::domain::decision::{Decision, Outcome, Why};
-use crate::domain::event::Kind;
+use crate::domain::event::{CallEvent, Kind};
 use crate::domain::id::EventId;
 use crate::domain::repeat::{Basis, Fingerprint};
 use crate::ingest::Reply;
+use crate::json;
 use crate::store::StoreError;
 use crate::store::event::StoredDecision;
 use crate::store::journal::DecisionRecord;
@@ -55,12 +56,7 @@ impl Switch {
             })
             .await?;
         for question in self.store.open_questions().await? {
-            let route = match self.routes.get(question.source).await {
-                Ok(route) => Some(route),
-                Err(RouteError::Store(error)) => return Err(error),
-                Err(RouteError::UnknownSource(_) | RouteError::UnknownDialect(_)) => None,
-            };
-            self.interrupt(route.as_deref(), &question).await?;
+            self.recover_question(&question).await?;
             // However long ago it came: platforms try again once they reach a server.
             if let Some(fingerprint) = question.fingerprint {
                 self.repeats.restore(fingerprint, question.event, now);
@@ -69,11 +65,28 @@ impl Switch {
         Ok(())
     }
 
+    /// Settles a question that the process before has left open.
+    async fn recover_question(&self, question: &OpenQuestion) -> Result<(), StoreError> {
+        let route = match self.routes.get(question.source).await {
+            Ok(route) => route,
+            Err(RouteError::Store(error)) => return Err(error),
+            Err(RouteError::UnknownSource(_) | RouteError::UnknownDialect(_)) => {
+                return self.interrupt(None, question).await;
+            }
+        };
+        let payload = self.store.payload(question.event).await?;
+        let text = payload.as_deref().map(json::text);
+        let event = text.and_then(|text| route.dialect.parse(text.ok()?).ok());
+        let asked = event.as_ref().map(|event| (&*route, event));
+        self.interrupt(asked, question).await
+    }
+
     /// Whether a request is a first or a repeat; of one whose first is running it is
     /// known when that has ended.
     pub(super) async fn turn(
         &self,
         route: &Route,
+        asked: &CallEvent,
         fingerprint: Option<Fingerprint>,
     ) -> Result<Turn, CallError> {
         let Some(fingerprint) = fingerprint else {
@@ -92,7 +105,7 @@ impl Switch {
                     ended.await;
                     waited = true;
                 }
-                Entered::Settled(event) => match self.known(route, event).await? {
+                Entered::Settled(event) => match self.known(route, asked, event).await? {
                     // Who has waited for an answer has asked already.
                     Some(known) if waited || !known.may_be_asked_again => {
                         tracing::debug!(source = %route.source.id, %event, waited, "a request repeats an earlier one");
@@ -129,12 +142,17 @@ impl Switch {
     }
 
     /// What an earlier event came to; none if it is gone.
-    async fn known(&self, route: &Route, event: EventId) -> Result<Option<Known>, StoreError> {
+    async fn known(
+        &self,
+        route: &Route,
+        asked: &CallEvent,
+        event: EventId,
+    ) -> Result<Option<Known>, StoreError> {
         let organization = route.source.organization;
         let decision = match self.store.earlier(organization, event).await? {
             None => return Ok(None),
             Some(Earlier::Notice) => {
-                let reply = Reply::Body(route.dialect.acknowledge(event));
+                let reply = route.dialect.acknowledge(asked, event);
                 return Ok(Some(Known {
                     received: repeated(event, reply),
                     may_be_asked_again: false,
@@ -142,7 +160,7 @@ impl Switch {
             }
             Some(Earlier::Answered(decision)) => decision,
             Some(Earlier::Open(question)) => {
-                self.interrupt(Some(route), &question).await?;
+                self.interrupt(Some((route, asked)), &question).await?;
                 self.store.decided(organization, event).await?
             }
         };
@@ -161,14 +179,14 @@ impl Switch {
     /// verdict. To be called only when it surely is not running.
     async fn interrupt(
         &self,
-        route: Option<&Route>,
+        asked: Option<(&Route, &CallEvent)>,
         question: &OpenQuestion,
     ) -> Result<(), StoreError> {
         tracing::warn!(event = %question.event, "a question was interrupted, its verdict stands");
         let handler = question.kind.handler();
-        let (answer, reply) = match route {
-            Some(route) => {
-                let standing = route.verdict(None, handler, Why::Interrupted);
+        let (answer, reply) = match asked {
+            Some((route, event)) => {
+                let standing = route.verdict(None, event, Why::Interrupted);
                 (standing.answer, standing.reply)
             }
             None => (unavailable(handler), None),
@@ -199,6 +217,7 @@ impl Switch {
 fn repeated(event: EventId, reply: Reply) -> Received {
     Received {
         event,
+        more: Vec::new(),
         reply,
         decided: None,
         repeat: true,

@@ -80,9 +80,8 @@ fn read(route: &Route, case: &Case<'_>, attempt: &Attempt) -> Result<Standing, S
         return Err("the reply did not end in time, or has more than 1 MiB".to_owned());
     }
     let text = std::str::from_utf8(&reply.body).map_err(|error| error.to_string())?;
-    let handler = case.record.kind.handler();
     let (answer, reply) =
-        ingest::relay(route.dialect, handler, text).map_err(|error| error.to_string())?;
+        ingest::relay(route.dialect, case.event, text).map_err(|error| error.to_string())?;
     Ok(Standing {
         answer,
         reply: Some(Reply::Body(reply)),

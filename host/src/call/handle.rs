@@ -151,7 +151,11 @@ impl Switch {
             Err(error) => return Err(error.into()),
         };
         match json::text(&record.payload).and_then(|text| route.dialect.parse(text)) {
-            Ok(event) => Ok(Some((route, Arc::new(event)))),
+            Ok(mut event) => {
+                // It may have stood in a header.
+                event.call.agent_id.clone_from(&record.agent_id);
+                Ok(Some((route, Arc::new(event))))
+            }
             Err(error) => {
                 tracing::error!(event = %record.id, error = &error as &dyn std::error::Error, "a stored notice cannot be read again");
                 Ok(None)

@@ -5,8 +5,9 @@
 //! verdict → render → record, with what is owed to whom (`owed.rs`) → reply. A notice:
 //! prove → parse → store → acknowledge; later [`Switch::handle`] (in `handle.rs`) asks
 //! its event handler and records what is owed. A notice that no handler is bound for is
-//! stored with what is owed at once. A request that repeats an earlier one gets that
-//! one's reply instead (`earlier.rs`).
+//! stored with what is owed at once. A request may bring several questions (`parts.rs`);
+//! each goes this way by itself. One that repeats an earlier one gets that one's reply
+//! instead (`earlier.rs`).
 //!
 //! This is the one module that joins `ingest`, `runtime`, `dispatch` and `store`, which
 //! do not know each other. `http` brings requests, [`crate::notices`] brings stored
@@ -24,6 +25,7 @@ mod forward;
 mod handle;
 mod outbound;
 mod owed;
+mod parts;
 mod rate;
 mod repeats;
 mod route;
@@ -47,6 +49,7 @@ pub use self::doorbell::{Addressee, Doorbell};
 use self::earlier::Turn;
 pub use self::endpoints::{Directories, Directory};
 use self::outbound::Outbound;
+use self::parts::{Part, Parts};
 pub use self::rate::{Limited, TooFast};
 use self::repeats::{Place, Repeats};
 pub use self::route::RouteError;
@@ -68,8 +71,8 @@ use crate::domain::plugin::Handler;
 use crate::domain::repeat::Fingerprint;
 use crate::domain::seed::Seed;
 use crate::egress::Egress;
-use crate::ingest::{self, Inbound, Reply, fingerprint, proof};
-use crate::json::{self, ReadError};
+use crate::ingest::{self, Inbound, Reply, proof};
+use crate::json::ReadError;
 use crate::live::Live;
 use crate::runtime::capability::kv::{Denied, KeyValue};
 use crate::runtime::capability::recorder::Recorder;
@@ -114,8 +117,11 @@ impl Arrival {
 #[derive(Debug)]
 pub struct Received {
     pub event: EventId,
+    /// The others, if it brought several.
+    pub more: Vec<EventId>,
     pub reply: Reply,
-    /// How it was decided; none for a notice whose handler is yet to run.
+    /// How it was decided, of several the first; none for a notice whose handler is yet
+    /// to run.
     pub decided: Option<Decided>,
     /// Whether this is the reply to an earlier request, which this one repeats.
     pub repeat: bool,
@@ -210,12 +216,17 @@ impl Switch {
         arrival: Arrival,
     ) -> Result<Received, CallError> {
         let route = self.routes.get(source).await?;
-        proof::check(&route.source.proof, &inbound)?;
+        proof::check(route.dialect, &route.source.proof, &inbound, arrival.time)?;
         // Only now: strangers use nothing up of what the platform may send.
         route.limits.take()?;
-        let event = Arc::new(route.dialect.parse(json::text(&inbound.body)?)?);
-        let wait = route.source.patience.wait(event.kind().handler());
-        let received = self.once(route, event, inbound, arrival);
+        let parts = parts::of(&route, inbound)?;
+        let wait = parts.wait(&route.source.patience);
+        let received = async {
+            match parts {
+                Parts::One(part) => self.once(route, part, arrival).await,
+                Parts::Several(parts) => self.several(route, parts, arrival).await,
+            }
+        };
         timeout_at(arrival.at + wait, received)
             .await
             .map_err(|_elapsed| CallError::RecordedLate)?
@@ -226,16 +237,16 @@ impl Switch {
     async fn once(
         self: &Arc<Self>,
         route: Arc<Route>,
-        event: Arc<CallEvent>,
-        inbound: Inbound,
+        part: Part,
         arrival: Arrival,
     ) -> Result<Received, CallError> {
-        let fingerprint = fingerprint::of(route.source.id, route.source.repeat_window, &inbound);
-        let place = match self.turn(&route, fingerprint).await? {
+        let fingerprint = part.fingerprint(&route.source);
+        let place = match self.turn(&route, &part.event, fingerprint).await? {
             Turn::First(place) => place,
             Turn::Repeat(received) => return Ok(*received),
         };
-        let record = record_of(&route, &event, inbound, arrival.time, fingerprint);
+        let record = record_of(&route, &part, arrival.time, fingerprint);
+        let event = part.event;
         let switch = Arc::clone(self);
         let work = async move {
             match event.matter {
@@ -266,7 +277,8 @@ impl Switch {
         stand_for(place.as_mut(), record.id);
         Ok(Received {
             event: record.id,
-            reply: Reply::Body(route.dialect.acknowledge(record.id)),
+            more: Vec::new(),
+            reply: route.dialect.acknowledge(event, record.id),
             decided,
             repeat: false,
         })
@@ -326,6 +338,7 @@ impl Switch {
         };
         Ok(Received {
             event: record.id,
+            more: Vec::new(),
             reply,
             decided: Some(decided),
             repeat: false,
@@ -334,7 +347,6 @@ impl Switch {
 
     /// Asks one binding after the other until there is an answer.
     async fn decide(&self, route: &Route, case: &Case<'_>) -> (Decided, Option<Reply>) {
-        let handler = case.record.kind.handler();
         let facts = case.event.facts();
         let mut invocations = Vec::new();
         let mut log = Vec::new();
@@ -354,10 +366,10 @@ impl Switch {
                 Says::Forward(to) => {
                     let forwarded = self.forward(route, case, &to).await;
                     forward = forwarded.record;
-                    let verdict = |why| route.verdict(Some(binding), handler, why);
+                    let verdict = |why| route.verdict(Some(binding), case.event, why);
                     Some(forwarded.result.unwrap_or_else(verdict))
                 }
-                Says::Nothing(why) => Some(route.verdict(Some(binding), handler, why)),
+                Says::Nothing(why) => Some(route.verdict(Some(binding), case.event, why)),
             };
             break;
         }
@@ -366,7 +378,7 @@ impl Switch {
         } else {
             Why::AllPassed
         };
-        let standing = standing.unwrap_or_else(|| route.verdict(None, handler, why));
+        let standing = standing.unwrap_or_else(|| route.verdict(None, case.event, why));
         let decision = Decision {
             kind: case.record.kind.clone(),
             outcome: standing.outcome,
@@ -414,7 +426,7 @@ impl Switch {
                 (ran.result, ran.log, ran.memory_bytes)
             }
         };
-        let (says, outcome, error) = weigh(route, result);
+        let (says, outcome, error) = weigh(route, case.event, result);
         if let Some(failure) = &error {
             log_failure(binding.id, case.record.id, failure.code);
         }
@@ -538,6 +550,7 @@ fn log_failure(binding: BindingId, event: EventId, code: FailureCode) {
 /// An opinion counts as an answer only if the dialect can send it.
 fn weigh(
     route: &Route,
+    event: &CallEvent,
     result: Result<Opinion, Failure>,
 ) -> (Says, InvocationOutcome, Option<Failure>) {
     let failed = |failure| {
@@ -553,7 +566,7 @@ fn weigh(
         Ok(Opinion::Forward(endpoint)) => {
             (Says::Forward(endpoint), InvocationOutcome::Forwarded, None)
         }
-        Ok(Opinion::Answer(answer)) => match ingest::render(route.dialect, &answer) {
+        Ok(Opinion::Answer(answer)) => match ingest::render(route.dialect, event, &answer) {
             Ok(reply) => (
                 Says::Answer(answer, reply),
                 InvocationOutcome::Answered,
@@ -578,11 +591,12 @@ impl Route {
 
     /// The answer that stands when no plugin gave one: the binding's own, or the
     /// source's. One that the dialect cannot send gives way to "unavailable".
-    fn verdict(&self, binding: Option<&Binding>, handler: Handler, why: Why) -> Standing {
+    fn verdict(&self, binding: Option<&Binding>, event: &CallEvent, why: Why) -> Standing {
+        let handler = event.kind().handler();
         let outcome = Outcome::Verdict(why);
         let own = binding.and_then(|binding| binding.on_failure.for_handler(handler));
         let answer = own.unwrap_or_else(|| self.source.verdicts.for_handler(handler));
-        match ingest::render(self.dialect, &answer) {
+        match ingest::render(self.dialect, event, &answer) {
             Ok(reply) => Standing {
                 answer,
                 reply,
@@ -631,11 +645,11 @@ fn stand_for(place: Option<&mut Place>, event: EventId) {
 
 fn record_of(
     route: &Route,
-    event: &CallEvent,
-    inbound: Inbound,
+    part: &Part,
     time: Timestamp,
     fingerprint: Option<Fingerprint>,
 ) -> EventRecord {
+    let event = &part.event;
     EventRecord {
         organization: route.source.organization,
         id: EventId::from(Uuid::now_v7()),
@@ -647,6 +661,6 @@ fn record_of(
         tool: event.tool().map(str::to_owned),
         received_at: time,
         fingerprint,
-        payload: inbound.body,
+        payload: part.inbound.body.clone(),
     }
 }

@@ -17,6 +17,7 @@ use clap::Args;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -34,7 +35,6 @@ use crate::domain::limits::{CallLimits, Limits as CallAsked};
 use crate::domain::log::LogLine;
 use crate::domain::plugin::Name;
 use crate::domain::repeat::RepeatWindow;
-use crate::domain::source::Patience;
 use crate::egress::{Egress, EgressOptions, Target};
 use crate::ingest::{Inbound, Reply};
 use crate::runtime::Runtime;
@@ -64,6 +64,9 @@ pub(super) struct Invoke {
     /// The platform the payload is from.
     #[arg(long, value_name = "NAME", default_value = "dasha")]
     dialect: String,
+    /// What calls start with where the platform does not say it (JSON).
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    agent_config: Option<Json>,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -76,6 +79,14 @@ fn setting(text: &str) -> Result<(String, serde_json::Value), String> {
     }
     let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::from(value));
     Ok((key.to_owned(), value))
+}
+
+fn object(text: &str) -> Result<Json, String> {
+    match RawValue::from_string(text.to_owned()) {
+        Ok(json) if crate::domain::is_object(&json) => Ok(json),
+        Ok(_) => Err("expected a JSON object".to_owned()),
+        Err(error) => Err(format!("this is not JSON: {error}")),
+    }
 }
 
 /// Everything at one origin.
@@ -165,22 +176,22 @@ impl Invoke {
         store
             .add_operator(TokenHash::of("invoke"), "invoke", None, organization, now)
             .await?;
-        if crate::ingest::dialect(&self.dialect).is_none() {
-            let known: Vec<_> = crate::ingest::DIALECTS.iter().map(|d| d.name()).collect();
+        let Some(dialect) = crate::ingest::dialect(&self.dialect) else {
             bail!(
                 "there is no dialect {:?}; there is: {}",
                 self.dialect,
-                known.join(", ")
+                crate::ingest::names()
             );
-        }
+        };
         let source = NewSource {
             id: SourceId::from(Uuid::now_v7()),
             organization,
             name: name("invoke")?,
             dialect: self.dialect.clone(),
             proof: Vec::new(),
-            patience: Patience::default(),
+            patience: dialect.patience(),
             repeat_window: RepeatWindow::default(),
+            agent_config: self.agent_config.clone(),
             rate: None,
             verdicts: crate::domain::decision::Verdicts::default(),
             created_at: now,

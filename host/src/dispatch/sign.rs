@@ -9,15 +9,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use sha2::Sha256;
 
 use super::Message;
 use crate::domain::endpoint::{Endpoint, Signing};
+use crate::domain::proof::{Algorithm, Credential};
 use crate::domain::secret::Secret;
-use crate::domain::source::Proof;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -27,14 +25,14 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 #[derive(Debug)]
 pub(super) struct Signer {
     signing: Signing,
-    proof: Vec<Proof>,
+    credentials: Vec<Credential>,
 }
 
 impl Signer {
     pub(super) fn new(endpoint: &Endpoint) -> Self {
         Self {
             signing: endpoint.signing.clone(),
-            proof: endpoint.proof.clone(),
+            credentials: endpoint.proof.clone(),
         }
     }
 
@@ -52,7 +50,8 @@ impl Signer {
         let signatures: Vec<String> = self
             .signing
             .keys(now)
-            .map(|secret| format!("v1,{}", STANDARD.encode(mac(secret.key(), &parts))))
+            .map(|secret| Algorithm::Sha256.hmac(secret.key(), &parts))
+            .map(|mac| format!("v1,{}", STANDARD.encode(mac)))
             .collect();
         for (name, value) in [
             (ID, id.clone()),
@@ -61,26 +60,30 @@ impl Signer {
         ] {
             insert(headers, name, &value);
         }
-        for proof in &self.proof {
-            prove(headers, proof, body);
+        for credential in &self.credentials {
+            prove(headers, credential, &timestamp, body);
         }
     }
 }
 
-fn prove(headers: &mut HeaderMap, proof: &Proof, body: &[u8]) {
-    let (name, values): (_, Vec<String>) = match proof {
-        Proof::Header { name, values } => {
-            let values = values.iter().map(|value| value.expose().to_owned());
-            (name, values.collect())
+fn prove(headers: &mut HeaderMap, credential: &Credential, timestamp: &str, body: &[u8]) {
+    let (name, values): (_, Vec<String>) = match credential {
+        Credential::Header(header) => {
+            let values = header.values.iter().map(|value| value.expose().to_owned());
+            (&header.name, values.collect())
         }
-        Proof::Hmac { header, secrets } => {
-            let signed = |secret: &Secret| {
-                let mac = mac(secret.expose().as_bytes(), &[body]);
-                format!("sha256={}", hex::encode(mac))
-            };
-            (header, secrets.iter().map(signed).collect())
+        Credential::Hmac(hmac) => {
+            if let Some((name, _)) = &hmac.form.timestamp
+                && let Ok(name) = HeaderName::try_from(name.as_str())
+            {
+                insert(headers, name, timestamp);
+            }
+            let signed =
+                |secret: &Secret| hmac.form.sign(secret.expose().as_bytes(), timestamp, body);
+            (&hmac.header, hmac.secrets.iter().map(signed).collect())
         }
     };
+    let name = name.as_str();
     for (value, suffix) in values.iter().zip(["", "-next"]) {
         // Both were checked when they were written.
         if let Ok(name) = HeaderName::try_from(format!("{name}{suffix}")) {
@@ -94,15 +97,4 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
         value.set_sensitive(true);
         headers.insert(name, value);
     }
-}
-
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    // HMAC takes keys of every length, so this never fails.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return [0; 32];
-    };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
 }

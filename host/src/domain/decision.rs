@@ -116,6 +116,22 @@ pub enum InvalidAnswer {
     NotAnObject(&'static str),
     #[error("agent-config replaces the whole configuration, but has no {0}")]
     IncompleteAgentConfig(&'static str),
+    #[error(
+        "{platform} starts a call only with {wanted}: give it as agent-config, or set agent_config of the source"
+    )]
+    NoAgentConfig {
+        platform: &'static str,
+        wanted: &'static str,
+    },
+    #[error("agent-config must have {0}")]
+    WrongAgentConfig(&'static str),
+    #[error("{0} has no such question")]
+    NeverAsked(&'static str),
+    #[error("{platform} {problem}")]
+    CannotSay {
+        platform: &'static str,
+        problem: &'static str,
+    },
     #[error("an endpoint's name has 1 to 128 bytes")]
     EndpointName,
     #[error("an event may be delivered to at most {0} endpoints")]
@@ -219,6 +235,16 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Which question it answers.
+    pub fn handler(&self) -> Handler {
+        match self {
+            Self::Start(_) => Handler::Start,
+            Self::Transfer(_) => Handler::Transfer,
+            Self::Tool(_) => Handler::Tool,
+            Self::Event(_) => Handler::Event,
+        }
+    }
+
     /// The word in the field `decision` of its JSON form.
     pub fn word(&self) -> &'static str {
         match self {

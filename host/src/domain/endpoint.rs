@@ -25,8 +25,8 @@ use super::delivery::Schedule;
 use super::grant::http::{AddedHeader, HeaderTemplate, MethodName, Scheme};
 use super::id::{EndpointId, OrganizationId};
 use super::plugin::Name;
+use super::proof::Credential;
 use super::revision::Revision;
-use super::source::Proof;
 
 /// An outbound destination.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct Endpoint {
     pub name: Name,
     pub settings: Settings,
     /// How a receiver that was written for a platform knows its sender.
-    pub proof: Vec<Proof>,
+    pub proof: Vec<Credential>,
     pub signing: Signing,
     pub standing: Standing,
     pub revision: Revision,

@@ -28,6 +28,10 @@ impl Kind {
     pub const COMPLETED: Self = Self(Cow::Borrowed("call.completed"));
     pub const FAILED: Self = Self(Cow::Borrowed("call.failed"));
     pub const DEADLINE: Self = Self(Cow::Borrowed("call.deadline"));
+    /// The parties are speaking.
+    pub const STARTED: Self = Self(Cow::Borrowed("call.started"));
+    /// Something was said.
+    pub const TRANSCRIPTION: Self = Self(Cow::Borrowed("call.transcription"));
     /// A type the dialect does not know; the platform's own word for it is kept
     /// in [`CallEvent::platform_type`].
     pub const UNKNOWN: Self = Self(Cow::Borrowed("unknown"));
@@ -43,6 +47,11 @@ impl Kind {
 
     /// Longest kind, in bytes.
     pub const MAX_LEN: usize = 64;
+
+    /// One that a dialect has in its table; there it is tested to be one.
+    pub(crate) const fn of(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
 
     /// Reads lower-case words joined by dots.
     pub fn parse(text: &str) -> Result<Self, InvalidKind> {
@@ -151,13 +160,16 @@ pub struct Utterance {
 #[derive(Debug, Clone)]
 pub enum Question {
     Start {
-        agent_config: Json,
+        /// What the call would start with; none if nobody said.
+        agent_config: Option<Json>,
     },
     Transfer {
         reason: Option<String>,
         transcription: Vec<Utterance>,
     },
     Tool {
+        /// By which the platform knows the answer again, where it does.
+        id: Option<String>,
         name: String,
         arguments: Json,
     },

@@ -5,8 +5,8 @@
 //! module uses it, and it uses none of them.
 //!
 //! Reading order: [`event`] (what arrived), [`decision`] (what is answered),
-//! [`binding`] (who is asked, in which order), [`source`] and [`plugin`] (what an
-//! operator and a customer set up), [`endpoint`] and [`delivery`] (who is told, and
+//! [`binding`] (who is asked, in which order), [`source`], [`proof`] and [`plugin`] (what
+//! an operator and a customer set up), [`endpoint`] and [`delivery`] (who is told, and
 //! how often it is tried), [`job`] (what is tried again), [`repeat`] (when two requests
 //! are one), [`rate`] (how many may come), [`limits`] and [`grant`] (what a plugin may
 //! use and reach), [`kv`] and [`log`] (what a plugin keeps and says), [`timeline`] (what
@@ -30,6 +30,7 @@ pub mod log;
 pub mod organization;
 pub mod permission;
 pub mod plugin;
+pub mod proof;
 pub mod rate;
 pub mod repeat;
 pub mod revision;

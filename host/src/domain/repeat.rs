@@ -29,6 +29,11 @@ impl Fingerprint {
     /// How long a named delivery is known again: longer than platforms go on trying.
     pub const IDENTIFIED: Duration = Duration::from_hours(24);
 
+    /// Whether the platform has named the delivery.
+    pub fn is_identified(self) -> bool {
+        self.basis == Basis::Identified
+    }
+
     /// For how long the request is known again.
     pub fn known_for(self, window: RepeatWindow) -> Duration {
         match self.basis {

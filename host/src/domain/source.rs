@@ -1,31 +1,19 @@
-//! Sources: inbound hooks, how their requests prove themselves, and how long the
-//! platform behind them waits.
+//! Sources: inbound hooks, and how long the platform behind them waits. How their
+//! requests prove themselves is in [`super::proof`].
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Json;
 use super::decision::Verdicts;
 use super::id::{OrganizationId, SourceId};
 use super::plugin::{Handler, Name};
+use super::proof::Proof;
 use super::rate::PerSecond;
 use super::repeat::RepeatWindow;
 use super::revision::Revision;
-use super::secret::Secret;
-
-/// How a request shows that the platform sent it. Several secrets may hold at once,
-/// so that one can be replaced without losing a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
-    /// A header that has exactly one of these values.
-    Header { name: String, values: Vec<Secret> },
-    /// A header with the HMAC-SHA256 of the raw body in hex, with or without `sha256=`.
-    Hmac {
-        header: String,
-        secrets: Vec<Secret>,
-    },
-}
 
 /// How long the platform waits for each answer, and what we keep back of it for
 /// storing the decision and for the way home. In milliseconds.
@@ -84,6 +72,9 @@ pub struct Source {
     pub proof: Vec<Proof>,
     pub patience: Patience,
     pub repeat_window: RepeatWindow,
+    /// What calls start with where the platform does not say it: an object in the
+    /// platform's own form.
+    pub agent_config: Option<Json>,
     /// None: no limit but the organization's.
     pub rate: Option<PerSecond>,
     pub verdicts: Verdicts,

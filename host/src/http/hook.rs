@@ -18,7 +18,7 @@ use crate::call::{Arrival, CallError, Limited, Received, RouteError};
 use crate::domain::id::SourceId;
 use crate::ingest::{Inbound, Reply};
 
-/// Carries the event's id on every reply about a stored event.
+/// Carries the event's id on every reply about a stored event; of several all of them.
 pub(super) const EVENT_HEADER: HeaderName = HeaderName::from_static("x-hookswitch-event");
 /// Says that the reply is that of an earlier request, which this one repeats.
 const REPEAT_HEADER: HeaderName = HeaderName::from_static("x-hookswitch-repeat");
@@ -31,7 +31,7 @@ pub(super) async fn receive(
     body: Body,
 ) -> Result<Response, Problem> {
     let arrival = Arrival::now();
-    let peer = peer.ip();
+    let peer = services.trusted_proxies.client(peer.ip(), &headers);
     let source: SourceId = source.parse().map_err(|_| {
         tracing::warn!(%peer, "a webhook for a source that does not exist was refused");
         Problem::new(
@@ -68,7 +68,9 @@ pub(super) async fn take(
 
 fn refused(source: SourceId, peer: IpAddr, error: CallError) -> Problem {
     match error {
-        CallError::Payload(error) => return unreadable(source, peer, error.into()),
+        CallError::Payload(error) => {
+            return unreadable(source, peer, Problem::of_payload(error));
+        }
         CallError::Unproven(ref reason) => {
             tracing::warn!(%source, %peer, %reason, "a request did not prove its origin");
         }
@@ -107,7 +109,9 @@ fn reply(received: Received) -> Response {
             Problem::new(Code::NoAnswer, detail).into_response()
         }
     };
-    if let Ok(event) = HeaderValue::from_str(&received.event.to_string()) {
+    let events = std::iter::once(&received.event).chain(&received.more);
+    let events: Vec<_> = events.map(ToString::to_string).collect();
+    if let Ok(event) = HeaderValue::from_str(&events.join(", ")) {
         response.headers_mut().insert(EVENT_HEADER, event);
     }
     if received.repeat {

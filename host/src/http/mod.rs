@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod component;
 mod creation;
+mod forwarded;
 mod hook;
 mod openapi;
 mod path;
@@ -30,6 +31,7 @@ use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::auth::{LastUse, Pace, TokenText};
+pub use self::forwarded::TrustedProxies;
 use self::openapi::{Pages, says};
 use self::problem::{Code, Problem};
 use crate::call::Switch;
@@ -44,6 +46,7 @@ pub struct Services {
     pub store: Store,
     pub last_use: LastUse,
     pub pace: Pace,
+    pub trusted_proxies: TrustedProxies,
     pub caps: Caps,
 }
 

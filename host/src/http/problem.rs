@@ -172,6 +172,8 @@ pub(super) struct Problem {
     extra: Option<(&'static str, serde_json::Value)>,
     /// When to come again, in seconds.
     retry_after: Option<u64>,
+    /// In place of the code's own status.
+    status: Option<StatusCode>,
 }
 
 impl Problem {
@@ -182,6 +184,7 @@ impl Problem {
             field: None,
             extra: None,
             retry_after: None,
+            status: None,
         }
     }
 
@@ -196,6 +199,7 @@ impl Problem {
             field: Some(field.into()).filter(|f| !f.is_empty()),
             extra: None,
             retry_after: None,
+            status: None,
         }
     }
 
@@ -206,6 +210,15 @@ impl Problem {
         Self {
             retry_after: Some(seconds.max(1)),
             ..Self::new(Code::RateLimited, detail)
+        }
+    }
+
+    /// A payload that cannot be read. Platforms know one status for that, whatever is
+    /// wrong with it.
+    pub(super) fn of_payload(error: ReadError) -> Self {
+        Self {
+            status: Some(StatusCode::BAD_REQUEST),
+            ..error.into()
         }
     }
 
@@ -276,7 +289,7 @@ impl OperationOutput for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.code.status();
+        let status = self.status.unwrap_or_else(|| self.code.status());
         let body = ProblemBody {
             problem_type: format!("urn:hookswitch:problem:{}", self.code),
             title: self.code.title(),
@@ -373,7 +386,7 @@ impl From<CallError> for Problem {
                 Self::new(Code::Unauthorized, "the request does not prove its origin")
             }
             CallError::TooFast(refused) => Self::rate_limited(refused.to_string(), refused.wait),
-            CallError::Payload(error) => error.into(),
+            CallError::Payload(error) => Self::of_payload(error),
             CallError::RecordedLate => {
                 tracing::error!("a request was not answered in time");
                 Self::new(Code::StoreUnavailable, error.to_string())

@@ -9,24 +9,33 @@ mod faults;
 mod reply;
 mod sample;
 
-use std::collections::BTreeMap;
-
+use ::http::HeaderMap;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
-use super::{Dialect, Reply, Sample, payload};
-use crate::domain::decision::{
-    Answer, InvalidAnswer, StartAnswer, Target, ToolAnswer, TransferAnswer,
-};
+use super::proof::{self, Unproven};
+use super::{Claim, Dialect, Mode, Reply, Sample, Scheme, payload};
+use crate::domain::decision::{Answer, InvalidAnswer, Reason, Target};
 use crate::domain::event::{Call, CallEvent, Kind, Matter, Question, Sip, Utterance};
 use crate::domain::id::EventId;
 use crate::domain::inspection::Tool;
 use crate::domain::plugin::Handler;
+use crate::domain::proof::HmacForm;
+use crate::domain::secret::Secret;
+use crate::domain::source::Patience;
 use crate::domain::{Json, is_object};
 use crate::json::{self, ReadError};
 
 #[derive(Debug)]
 pub(super) struct Dasha;
+
+const NOTICES: &[(&str, Kind)] = &[
+    ("CompletedWebHookPayload", Kind::COMPLETED),
+    ("FailedWebHookPayload", Kind::FAILED),
+    ("CallDeadLineWebHookPayload", Kind::DEADLINE),
+    ("UnknownWebHookPayload", Kind::UNKNOWN),
+];
 
 /// What is read of a payload; all the rest reaches the plugin as the raw payload.
 /// Large parts stay raw: a completed call's transcript is not even looked at.
@@ -35,6 +44,8 @@ pub(super) struct Dasha;
 struct Payload<'a> {
     #[serde(rename = "type")]
     named_type: Option<String>,
+    /// The type in the platform's older documents.
+    event_type: Option<String>,
     status: Option<String>,
     call_id: Option<String>,
     agent_id: Option<String>,
@@ -103,6 +114,15 @@ impl PayloadType {
         }
     }
 
+    /// By the names of the platform's older documents.
+    fn named_before(name: &str) -> Self {
+        match name {
+            "call.completed" => Self::Completed,
+            "call.failed" => Self::Failed,
+            _ => Self::Unknown,
+        }
+    }
+
     /// The type of a payload that does not say it, from its call's status and,
     /// for a running call, from which fields are there.
     fn inferred(payload: &Payload<'_>, status: &str) -> Self {
@@ -147,98 +167,135 @@ impl Dialect for Dasha {
         })
     }
 
-    fn start(&self, answer: &StartAnswer) -> Result<Reply, InvalidAnswer> {
-        match answer {
-            StartAnswer::Accept {
-                agent_config,
-                additional_data,
-            } => {
-                if let Some(config) = agent_config {
-                    check_agent_config(config)?;
-                }
-                if additional_data
-                    .as_deref()
-                    .is_some_and(|data| !is_object(data))
-                {
-                    return Err(InvalidAnswer::NotAnObject("additional-data"));
-                }
-                body(&AcceptReply {
-                    accept: true,
-                    override_agent_config: agent_config.as_deref(),
-                    additional_data: additional_data.as_deref(),
-                })
-            }
-            StartAnswer::Reject { reason } => body(&RejectReply {
-                accept: false,
-                reason_message: reason.as_str(),
-            }),
-            StartAnswer::Unavailable {} => Ok(Reply::Unavailable),
-        }
+    fn notices(&self) -> &'static [(&'static str, Kind)] {
+        NOTICES
     }
 
-    fn transfer(&self, answer: &TransferAnswer) -> Result<Reply, InvalidAnswer> {
-        match answer {
-            TransferAnswer::Cold { target } => transfer_reply("cold", target),
-            TransferAnswer::Warm { target } => transfer_reply("warm", target),
-            TransferAnswer::Unavailable {} => Ok(Reply::Unavailable),
-        }
+    fn scheme(&self) -> &'static dyn Scheme {
+        &Signature
     }
 
-    fn tool(&self, answer: &ToolAnswer) -> Result<Reply, InvalidAnswer> {
-        Ok(match answer {
-            ToolAnswer::Answer { result } => Reply::Body(result.clone()),
-            ToolAnswer::Unavailable {} => Reply::Unavailable,
+    fn patience(&self) -> Patience {
+        Patience::default()
+    }
+
+    fn accept(
+        &self,
+        _asked: &CallEvent,
+        agent_config: Option<&RawValue>,
+        additional_data: Option<&RawValue>,
+    ) -> Result<Json, InvalidAnswer> {
+        if let Some(config) = agent_config {
+            check_agent_config(config)?;
+        }
+        payload::reply(&AcceptReply {
+            accept: true,
+            override_agent_config: agent_config,
+            additional_data,
         })
     }
 
-    fn read_reply(&self, handler: Handler, reply: &str) -> Result<Answer, ReadError> {
-        reply::read(handler, reply)
+    fn reject(&self, _asked: &CallEvent, reason: &Reason) -> Result<Json, InvalidAnswer> {
+        payload::reply(&RejectReply {
+            accept: false,
+            reason_message: reason.as_str(),
+        })
+    }
+
+    /// What only the answer itself may say wins over the options.
+    fn transfer(
+        &self,
+        _asked: &CallEvent,
+        mode: Mode,
+        target: &Target,
+    ) -> Result<Json, InvalidAnswer> {
+        let mut options = match &target.options {
+            None => payload::Fields::new(),
+            Some(options) => payload::fields(options, "options")?,
+        };
+        options.remove("type");
+        options.remove("endpointDestination");
+        payload::reply(&TransferReply {
+            mode: match mode {
+                Mode::Cold => "cold",
+                Mode::Warm => "warm",
+            },
+            endpoint_destination: target.destination.as_str(),
+            options,
+        })
+    }
+
+    fn tool(&self, _asked: &CallEvent, result: &RawValue) -> Result<Json, InvalidAnswer> {
+        Ok(result.to_owned())
+    }
+
+    fn read_reply(&self, asked: &CallEvent, reply: &str) -> Result<Answer, ReadError> {
+        reply::read(asked.kind().handler(), reply)
     }
 
     fn faults(&self, handler: Handler, reply: &str) -> Vec<ReadError> {
         faults::of(handler, reply)
     }
 
-    fn sample(&self, sample: &Sample) -> Json {
-        sample::write(sample)
+    fn acknowledge(&self, _notice: &CallEvent, event: EventId) -> Reply {
+        Reply::Body(payload::received(event))
     }
 
-    fn acknowledge(&self, event: EventId) -> Json {
-        to_raw_value(&Acknowledgement {
-            received: true,
-            event_id: event,
-        })
-        .unwrap_or_else(|_| crate::domain::empty_object())
+    fn sample(&self, sample: &Sample) -> Option<Json> {
+        sample::write(sample)
+    }
+}
+
+/// The HMAC of the raw body in hex, with or without `sha256=`. It stands in the
+/// platform's older documents; newer ones know static headers alone.
+#[derive(Debug)]
+struct Signature;
+
+const SIGNATURE: &str = "x-blackbox-signature";
+
+impl Scheme for Signature {
+    fn header(&self) -> &'static str {
+        SIGNATURE
+    }
+
+    fn claim<'r>(&self, headers: &'r HeaderMap, body: &'r [u8]) -> Result<Claim<'r>, Unproven> {
+        proof::usual_claim(SIGNATURE, headers, body)
+    }
+
+    fn prove(&self, secret: &Secret, headers: &mut HeaderMap, body: &[u8], _now: Timestamp) {
+        let signature = HmacForm::default().sign(secret.expose().as_bytes(), "", body);
+        proof::add(headers, SIGNATURE, &signature);
     }
 }
 
 /// The type, and the word for it that is stored.
 fn payload_type(payload: &mut Payload<'_>) -> Result<(PayloadType, String), ReadError> {
-    match (payload.named_type.take(), payload.status.as_deref()) {
-        (Some(name), _) if !name.is_empty() => {
-            Ok((PayloadType::named(&name), payload::short(name, "type")?))
-        }
-        (_, Some(status)) => {
-            let inferred = PayloadType::inferred(payload, status);
-            Ok((inferred, inferred.name().to_owned()))
-        }
-        (_, None) => Err(ReadError::missing("type")),
+    let given = |name: Option<String>| name.filter(|name| !name.is_empty());
+    if let Some(name) = given(payload.named_type.take()) {
+        return Ok((PayloadType::named(&name), payload::short(name, "type")?));
     }
+    if let Some(status) = payload.status.as_deref() {
+        let inferred = PayloadType::inferred(payload, status);
+        return Ok((inferred, inferred.name().to_owned()));
+    }
+    if let Some(name) = given(payload.event_type.take()) {
+        let before = PayloadType::named_before(&name);
+        return Ok((before, payload::short(name, "eventType")?));
+    }
+    Err(ReadError::missing("type"))
 }
 
 fn matter(payload: &mut Payload<'_>, payload_type: PayloadType) -> Result<Matter, ReadError> {
     let question = match payload_type {
         PayloadType::Start => Question::Start {
-            agent_config: payload::object_or_empty(
-                payload.original_agent_config,
-                "originalAgentConfig",
-            )?,
+            agent_config: payload::object(payload.original_agent_config, "originalAgentConfig")?,
         },
         PayloadType::Transfer => Question::Transfer {
             reason: payload.transfer_reason.take(),
             transcription: transcription(payload.transcription)?,
         },
         PayloadType::Tool => Question::Tool {
+            id: None,
             name: tool_name(payload.tool_name.take())?,
             arguments: match payload.arguments {
                 Some(arguments) => payload::object_or_empty(Some(arguments), "arguments")?,
@@ -312,13 +369,6 @@ fn call(payload: Payload<'_>, payload_type: PayloadType) -> Result<Call, ReadErr
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Acknowledgement {
-    received: bool,
-    event_id: EventId,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct AcceptReply<'a> {
     accept: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -341,32 +391,7 @@ struct TransferReply<'a> {
     mode: &'a str,
     endpoint_destination: &'a str,
     #[serde(flatten)]
-    options: BTreeMap<String, Json>,
-}
-
-fn body(reply: &impl Serialize) -> Result<Reply, InvalidAnswer> {
-    to_raw_value(reply)
-        .map(Reply::Body)
-        .map_err(|error| InvalidAnswer::Json {
-            field: "reply",
-            problem: error.to_string(),
-        })
-}
-
-/// What only the answer itself may say wins over the options.
-fn transfer_reply(mode: &str, target: &Target) -> Result<Reply, InvalidAnswer> {
-    let mut options = match &target.options {
-        None => BTreeMap::new(),
-        Some(options) => serde_json::from_str(options.get())
-            .map_err(|_| InvalidAnswer::NotAnObject("options"))?,
-    };
-    options.remove("type");
-    options.remove("endpointDestination");
-    body(&TransferReply {
-        mode,
-        endpoint_destination: target.destination.as_str(),
-        options,
-    })
+    options: payload::Fields,
 }
 
 /// What the platform cannot do without in a configuration.

@@ -16,16 +16,25 @@ const DELIVERY_ID: &str = "-delivery-id";
 /// The same in Standard Webhooks.
 const WEBHOOK_ID: &str = "webhook-id";
 
-/// The fingerprint of a request to a source; none where the source wants each body to
-/// be a request of its own, and nothing names this one.
-pub fn of(source: SourceId, window: RepeatWindow, inbound: &Inbound) -> Option<Fingerprint> {
+/// The fingerprint of a request to a source, or of the part at a place of it; none where
+/// the source wants each body to be a request of its own, and nothing names this one.
+pub fn of(
+    source: SourceId,
+    window: RepeatWindow,
+    inbound: &Inbound,
+    place: usize,
+) -> Option<Fingerprint> {
+    let place = match place {
+        0 => Vec::new(),
+        place => place.to_be_bytes().to_vec(),
+    };
     match delivery_id(&inbound.headers) {
         Some((name, value)) => {
-            let parts = [name.as_str().as_bytes(), b":", value];
+            let parts = [name.as_str().as_bytes(), b":", value, &place];
             Some(digest(source, Basis::Identified, &parts))
         }
         None if window.is_off() => None,
-        None => Some(digest(source, Basis::SameBody, &[&inbound.body])),
+        None => Some(digest(source, Basis::SameBody, &[&inbound.body, &place])),
     }
 }
 
@@ -88,7 +97,13 @@ mod tests {
     }
 
     fn taken(headers: &[(&str, &str)], body: &[u8]) -> Fingerprint {
-        of(source(1), RepeatWindow::default(), &inbound(headers, body)).unwrap()
+        of(
+            source(1),
+            RepeatWindow::default(),
+            &inbound(headers, body),
+            0,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -132,9 +147,24 @@ mod tests {
     #[test]
     fn a_source_without_a_window_knows_only_named_deliveries() {
         let off = RepeatWindow::from_ms(0).unwrap();
-        assert_eq!(of(source(1), off, &inbound(&[], b"one")), None);
-        let named = of(source(1), off, &inbound(&[("webhook-id", "1")], b"one"));
+        assert_eq!(of(source(1), off, &inbound(&[], b"one"), 0), None);
+        let named = of(source(1), off, &inbound(&[("webhook-id", "1")], b"one"), 0);
         assert_eq!(named, Some(taken(&[("webhook-id", "1")], b"one")));
+    }
+
+    #[test]
+    fn parts_of_one_request_are_told_apart() {
+        let of = |place| {
+            of(
+                source(1),
+                RepeatWindow::default(),
+                &inbound(&[], b"one"),
+                place,
+            )
+        };
+        assert_eq!(of(0), Some(taken(&[], b"one")));
+        assert_ne!(of(0), of(1));
+        assert_ne!(of(1), of(2));
     }
 
     proptest! {
@@ -144,9 +174,9 @@ mod tests {
             other in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let window = RepeatWindow::default();
-            let first = of(source(1), window, &inbound(&[], &one));
-            prop_assert_eq!(first == of(source(1), window, &inbound(&[], &other)), one == other);
-            prop_assert_ne!(first, of(source(2), window, &inbound(&[], &one)));
+            let first = of(source(1), window, &inbound(&[], &one), 0);
+            prop_assert_eq!(first == of(source(1), window, &inbound(&[], &other), 0), one == other);
+            prop_assert_ne!(first, of(source(2), window, &inbound(&[], &one), 0));
         }
 
         #[test]

@@ -162,7 +162,8 @@ impl Loaded {
                     return Ok(not_exported());
                 };
                 let guest = indices.load(&mut *store, &instance)?;
-                let said = guest.call_on_start(store, call, agent_config.get()).await?;
+                let config = agent_config.as_deref().map_or("{}", RawValue::get);
+                let said = guest.call_on_start(store, call, config).await?;
                 Ok(opinion(said, reply_bytes, start))
             }
             Matter::Question(Question::Transfer {
@@ -179,7 +180,9 @@ impl Loaded {
                     .await?;
                 Ok(opinion(said, reply_bytes, transfer))
             }
-            Matter::Question(Question::Tool { name, arguments }) => {
+            Matter::Question(Question::Tool {
+                name, arguments, ..
+            }) => {
                 let Some(indices) = &self.exports.tool else {
                     return Ok(not_exported());
                 };

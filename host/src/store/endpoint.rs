@@ -15,8 +15,8 @@ use super::{Durability, Store, StoreError, proof, row};
 use crate::domain::endpoint::{Disabled, Endpoint, Settings, Signing, SigningSecret, Standing};
 use crate::domain::id::{EndpointId, OrganizationId};
 use crate::domain::plugin::Name;
+use crate::domain::proof::Credential;
 use crate::domain::revision::Revision;
-use crate::domain::source::Proof;
 
 /// An endpoint that is to be.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct NewEndpoint {
     pub organization: OrganizationId,
     pub name: Name,
     pub settings: Settings,
-    pub proof: Vec<Proof>,
+    pub proof: Vec<Credential>,
     pub signing: Signing,
     pub enabled: bool,
     pub created_at: Timestamp,

@@ -1,6 +1,7 @@
 //! Sources.
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
@@ -11,12 +12,14 @@ use super::seal::{Place, Sealer};
 use super::setup::{Action, By, Created, Creation};
 use super::{Store, StoreError};
 use super::{proof, row};
+use crate::domain::Json;
 use crate::domain::decision::Verdicts;
 use crate::domain::id::{OrganizationId, SourceId};
 use crate::domain::plugin::Name;
+use crate::domain::proof::Proof;
 use crate::domain::rate::PerSecond;
 use crate::domain::repeat::RepeatWindow;
-use crate::domain::source::{Patience, Proof, Source};
+use crate::domain::source::{Patience, Source};
 
 /// A source that is to be.
 #[derive(Debug, Clone)]
@@ -28,6 +31,7 @@ pub struct NewSource {
     pub proof: Vec<Proof>,
     pub patience: Patience,
     pub repeat_window: RepeatWindow,
+    pub agent_config: Option<Json>,
     pub rate: Option<PerSecond>,
     pub verdicts: Verdicts,
     pub created_at: Timestamp,
@@ -45,6 +49,7 @@ struct SourceRow {
     created_at: i64,
     repeat_window_ms: u32,
     rate_per_second: Option<u32>,
+    agent_config: Option<String>,
     revision: u32,
 }
 
@@ -64,6 +69,10 @@ impl SourceRow {
             repeat_window: RepeatWindow::from_ms(self.repeat_window_ms).ok_or_else(|| {
                 StoreError::corrupt("source.repeat_window_ms", self.repeat_window_ms)
             })?,
+            agent_config: self
+                .agent_config
+                .map(|text| row::json(text, "source.agent_config"))
+                .transpose()?,
             rate: rate(self.rate_per_second)?,
             verdicts: row::parsed(&self.verdicts, "source.verdicts")?,
             revision: self.revision.into(),
@@ -80,11 +89,11 @@ fn rate(column: Option<u32>) -> Result<Option<PerSecond>, StoreError> {
 const WHAT: &str = "source";
 
 const INSERT: &str = "INSERT INTO source (id, organization_id, name, dialect, proof, patience, \
-    verdicts, repeat_window_ms, created_at, rate_per_second) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    verdicts, repeat_window_ms, created_at, rate_per_second, agent_config) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 const UPDATE: &str = "UPDATE source SET name = ?3, dialect = ?4, proof = ?5, patience = ?6, \
-    verdicts = ?7, repeat_window_ms = ?8, rate_per_second = ?10, revision = revision + 1 \
+    verdicts = ?7, repeat_window_ms = ?8, rate_per_second = ?10, agent_config = ?11, revision = revision + 1 \
     WHERE id = ?1 AND organization_id = ?2 AND revision = ?9";
 
 /// Where the proofs of a source are sealed.
@@ -122,6 +131,7 @@ impl Store {
                     .bind(new.repeat_window.ms())
                     .bind(new.created_at.as_millisecond())
                     .bind(new.rate.map(u32::from))
+                    .bind(new.agent_config.as_deref().map(RawValue::get))
                     .execute(&mut *connection)
                     .await
                     .map_err(|error| StoreError::or_name_taken(error, WHAT))?;
@@ -152,6 +162,7 @@ impl Store {
                     .bind(after.repeat_window.ms())
                     .bind(after.revision.get())
                     .bind(after.rate.map(u32::from))
+                    .bind(after.agent_config.as_deref().map(RawValue::get))
                     .execute(&mut *connection)
                     .await
                     .map_err(|error| StoreError::or_name_taken(error, WHAT))?;

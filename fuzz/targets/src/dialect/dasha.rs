@@ -26,6 +26,31 @@ struct Payload<'a> {
     arguments: Option<&'a RawValue>,
 }
 
+/// What only this dialect promises of an event: nothing that passes through is another,
+/// and who is called is known.
+pub(super) fn sound(text: &str, event: &CallEvent) {
+    let call = &event.call;
+    if event.kind().is_question() {
+        assert!(!call.call_id.is_empty() && !call.agent_id.is_empty());
+    }
+    let mut parts = vec![&call.call_data, &call.agent_data];
+    match &event.matter {
+        Matter::Question(Question::Start { agent_config }) => parts.extend(agent_config),
+        Matter::Question(Question::Tool {
+            name, arguments, ..
+        }) => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            assert!(name.chars().all(plain), "{name:?}");
+            parts.push(arguments);
+        }
+        Matter::Question(Question::Transfer { .. }) | Matter::Notice(_) => {}
+    }
+    for part in parts {
+        let part = part.get();
+        assert!(part == "{}" || text.contains(part), "{part} was changed");
+    }
+}
+
 /// The payload that would have made this event.
 pub(super) fn payload(event: &CallEvent) -> String {
     let call = &event.call;
@@ -44,7 +69,7 @@ pub(super) fn payload(event: &CallEvent) -> String {
     match &event.matter {
         Matter::Notice(_) => {}
         Matter::Question(Question::Start { agent_config }) => {
-            payload.original_agent_config = Some(agent_config);
+            payload.original_agent_config = agent_config.as_deref();
         }
         Matter::Question(Question::Transfer {
             reason,
@@ -53,7 +78,11 @@ pub(super) fn payload(event: &CallEvent) -> String {
             payload.transfer_reason = reason.as_deref();
             payload.transcription = Some(transcription.iter().map(utterance).collect());
         }
-        Matter::Question(Question::Tool { name, arguments }) => {
+        Matter::Question(Question::Tool {
+            id: _,
+            name,
+            arguments,
+        }) => {
             payload.tool_name = Some(name);
             payload.arguments = Some(arguments);
         }

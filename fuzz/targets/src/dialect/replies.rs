@@ -4,21 +4,21 @@ use hookswitch::domain::decision::{
     Answer, Destination, Reason, StartAnswer, Target, ToolAnswer, TransferAnswer,
 };
 use hookswitch::domain::event::{CallEvent, Matter, Question};
-use hookswitch::ingest::{self, Dialect, Reply};
+use hookswitch::ingest::{self, Dialect, Reply, Sample, Topic};
 use serde::de::IgnoredAny;
 
 use super::{dasha, event_id};
 
 /// Answers an event with what it said itself, as a plugin might.
 pub(super) fn to(dialect: &dyn Dialect, event: &CallEvent) {
-    let acknowledged = dialect.acknowledge(event_id());
-    assert!(acknowledged.get().contains(&event_id().to_string()));
-    is_json(acknowledged.get());
+    if let Reply::Body(acknowledged) = dialect.acknowledge(event, event_id()) {
+        is_json(acknowledged.get());
+    }
     let Matter::Question(question) = &event.matter else {
         return;
     };
     for answer in answers(question, event) {
-        check(dialect, &answer);
+        check(dialect, event, &answer);
     }
 }
 
@@ -27,7 +27,7 @@ fn answers(question: &Question, event: &CallEvent) -> Vec<Answer> {
     match question {
         Question::Start { agent_config } => {
             let accept = Answer::Start(StartAnswer::Accept {
-                agent_config: Some(agent_config.clone()),
+                agent_config: agent_config.clone(),
                 additional_data: Some(call.call_data.clone()),
             });
             let reason = Reason::try_from(call.status.clone());
@@ -58,9 +58,17 @@ fn answers(question: &Question, event: &CallEvent) -> Vec<Answer> {
     }
 }
 
+/// A made-up question that an answer is to; none if the platform has none of the sort.
+pub(crate) fn question(dialect: &dyn Dialect, answer: &Answer) -> Option<CallEvent> {
+    let topic = Topic::asking(answer.handler())?;
+    let payload = dialect.sample(&Sample::about(topic))?;
+    let event = dialect.parse(payload.get());
+    Some(event.expect("a sample is a payload"))
+}
+
 /// What is rendered is JSON and says what was answered; what cannot be is explained.
-pub(crate) fn check(dialect: &dyn Dialect, answer: &Answer) {
-    let reply = match ingest::render(dialect, answer) {
+pub(crate) fn check(dialect: &dyn Dialect, asked: &CallEvent, answer: &Answer) {
+    let reply = match ingest::render(dialect, asked, answer) {
         Ok(reply) => reply,
         Err(invalid) => return assert!(!invalid.to_string().is_empty()),
     };

@@ -10,12 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::difference::{FieldChange, between};
 use super::document::Document;
-use super::setup::{Binding, Endpoint, Proof, Selector, Setup, Source, Wanted};
+use super::setup::{Binding, Confidential, Endpoint, Selector, Setup, Source, Wanted};
 use crate::cli::client::{Client, Tagged};
 use crate::cli::names::{SOURCE, named};
 use crate::cli::plugin;
 use crate::cli::shown::text;
 use crate::domain::plugin::{Digest, Name};
+use crate::domain::proof;
 
 /// Everything to be done, in an order in which it can be done.
 #[derive(Debug, Default)]
@@ -247,13 +248,18 @@ impl<'a> Planner<'a> {
     }
 
     /// A proof as it is sent.
-    fn proof(&self, owner: &str, proof: &[Proof]) -> anyhow::Result<Value> {
+    fn proof<P>(&self, owner: &str, proof: &[P]) -> anyhow::Result<Value>
+    where
+        P: proof::Confidential<Secret = Confidential>,
+        P::With<String>: Serialize,
+    {
         let sent = proof.iter().enumerate().map(|(at, proof)| {
-            let sent = proof.sent(self.document.folder());
-            sent.map_err(|error| {
+            let sent = proof.map(|secret| secret.text(self.document.folder()));
+            let sent = sent.map_err(|error| {
                 self.document
                     .error(&format!("{owner}.proof[{at}]"), error.to_string())
-            })
+            })?;
+            Ok(serde_json::to_value(sent)?)
         });
         Ok(Value::Array(sent.collect::<anyhow::Result<_>>()?))
     }
@@ -296,19 +302,28 @@ impl<'a> Planner<'a> {
     }
 
     /// Compares a source or an endpoint with what it shall be.
-    async fn change(
+    async fn change<P>(
         &mut self,
         kind: Kind,
         name: &Name,
         owner: &str,
         path: String,
         wanted: Value,
-        proof: &[Proof],
-    ) -> anyhow::Result<()> {
+        proof: &[P],
+    ) -> anyhow::Result<()>
+    where
+        P: proof::Confidential<Secret = Confidential>,
+        P::With<String>: Serialize,
+    {
         let now = self.client.read(&path).await?;
         let (mut changes, mut fields) = between(&now.body, &wanted);
         // Of proofs the server shows the form alone, so the form alone is compared.
-        let form = Value::from(proof.iter().map(Proof::shown).collect::<Vec<_>>());
+        let form = json!(
+            proof
+                .iter()
+                .map(proof::Confidential::shown)
+                .collect::<Vec<_>>()
+        );
         let (of_proof, shown) = between(&now.body, &json!({"proof": form}));
         fields.extend(shown);
         if of_proof.is_empty() && self.wishes.rotate_secrets && !proof.is_empty() {

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use http::HeaderName;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -20,8 +19,11 @@ use crate::domain::event::Kind;
 use crate::domain::grant::Granted;
 use crate::domain::limits::Limits;
 use crate::domain::plugin::Name;
+use crate::domain::proof::{Credential, Proof};
+use crate::domain::rate::PerSecond;
 use crate::domain::repeat::RepeatWindow;
 use crate::domain::source::Patience;
+use crate::ingest::{self, Dialect};
 use crate::json::{self, ReadError};
 
 /// Everything in a file.
@@ -55,10 +57,12 @@ impl Confidential {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Source {
     dialect: String,
-    pub(super) proof: Vec<Proof>,
+    pub(super) proof: Vec<Proof<Confidential>>,
     timeouts_ms: Timeouts,
     margin_ms: u32,
     repeat_window_ms: u32,
+    rate_per_second: Option<PerSecond>,
+    agent_config: Option<Value>,
     verdicts: Verdicts,
 }
 
@@ -70,88 +74,41 @@ impl Default for Source {
             timeouts_ms: Timeouts::default(),
             margin_ms: Patience::default().margin_ms,
             repeat_window_ms: RepeatWindow::default().ms(),
+            rate_per_second: None,
+            agent_config: None,
             verdicts: Verdicts::default(),
         }
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// Each that is left out is the platform's own.
+#[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Timeouts {
-    start: u32,
-    transfer: u32,
-    tool: u32,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let patience = Patience::default();
-        Self {
-            start: patience.start_ms,
-            transfer: patience.transfer_ms,
-            tool: patience.tool_ms,
-        }
-    }
+    start: Option<u32>,
+    transfer: Option<u32>,
+    tool: Option<u32>,
 }
 
 impl Source {
     /// Its fields but for the proof, as the API shows them.
     pub(super) fn fields(&self) -> Value {
+        // The server says what is wrong with one that does not exist.
+        let platform = ingest::dialect(&self.dialect).map(Dialect::patience);
+        let platform = platform.unwrap_or_default();
         json!({
             "dialect": self.dialect,
-            "timeouts_ms": self.timeouts_ms,
+            "timeouts_ms": {
+                "start": self.timeouts_ms.start.unwrap_or(platform.start_ms),
+                "transfer": self.timeouts_ms.transfer.unwrap_or(platform.transfer_ms),
+                "tool": self.timeouts_ms.tool.unwrap_or(platform.tool_ms),
+            },
             "margin_ms": self.margin_ms,
             "repeat_window_ms": self.repeat_window_ms,
+            "rate_per_second": self.rate_per_second,
+            "agent_config": self.agent_config,
             "verdicts": self.verdicts,
         })
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Proof(#[serde(deserialize_with = "proof_form")] ProofForm);
-
-fn proof_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProofForm, D::Error> {
-    json::tagged(deserializer, "type")
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum ProofForm {
-    Header {
-        name: String,
-        values: Vec<Confidential>,
-    },
-    Hmac {
-        header: String,
-        secrets: Vec<Confidential>,
-    },
-}
-
-impl Proof {
-    /// What the API shows of it.
-    pub(super) fn shown(&self) -> Value {
-        let plain = |name: &str| match name.parse::<HeaderName>() {
-            Ok(name) => name.as_str().to_owned(),
-            // The server says what is wrong with it.
-            Err(_) => name.to_owned(),
-        };
-        match &self.0 {
-            ProofForm::Header { name, .. } => json!({"type": "header", "name": plain(name)}),
-            ProofForm::Hmac { header, .. } => json!({"type": "hmac", "header": plain(header)}),
-        }
-    }
-
-    /// The same with its secrets.
-    pub(super) fn sent(&self, folder: &Path) -> Result<Value, Unfilled> {
-        let mut sent = self.shown();
-        let (field, secrets) = match &self.0 {
-            ProofForm::Header { values, .. } => ("values", values),
-            ProofForm::Hmac { secrets, .. } => ("secrets", secrets),
-        };
-        let texts = secrets.iter().map(|secret| secret.text(folder));
-        sent[field] = texts.collect::<Result<Vec<_>, _>>()?.into();
-        Ok(sent)
     }
 }
 
@@ -167,7 +124,7 @@ pub(super) struct Endpoint {
     /// Unless it is said, what has become of it stays: a server disables endpoints itself.
     enabled: Option<bool>,
     settings: Settings,
-    pub(super) proof: Vec<Proof>,
+    pub(super) proof: Vec<Credential<Confidential>>,
     /// Of the first one; later `hookswitch endpoint rotate` is the way.
     pub(super) signing_secret: Option<Confidential>,
 }
@@ -384,6 +341,7 @@ fn is_confidential(path: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::proof::Confidential as _;
 
     fn read(text: &str) -> anyhow::Result<Setup> {
         Setup::read(&Document::new(Path::new("setup.toml"), text.to_owned()))
@@ -448,8 +406,9 @@ mod tests {
         )
         .unwrap();
         let proof = &setup.sources.values().next().unwrap().proof[0];
-        assert_eq!(proof.shown(), json!({"type": "header", "name": "x-key"}));
-        assert!(proof.sent(Path::new(".")).is_err());
+        let shown = json!({"type": "header", "name": "x-key"});
+        assert_eq!(json!(proof.shown()), shown);
+        assert!(proof.map(|value| value.text(Path::new("."))).is_err());
     }
 
     #[test]
@@ -461,5 +420,12 @@ mod tests {
         let endpoint = setup.endpoints.values().next().unwrap().fields();
         assert_eq!(endpoint["method"], "POST");
         assert!(endpoint.as_object().unwrap()["rate_per_second"].is_null());
+        assert!(source.as_object().unwrap()["agent_config"].is_null());
+        let vapi = read("[sources.main]\ndialect = \"vapi\"\ntimeouts_ms.tool = 9000").unwrap();
+        let timeouts = &vapi.sources.values().next().unwrap().fields()["timeouts_ms"];
+        assert_eq!(
+            (&timeouts["start"], &timeouts["tool"]),
+            (&json!(7_500), &json!(9_000))
+        );
     }
 }

@@ -15,11 +15,12 @@ use crate::domain::binding::{Binding, PluginVersion, Selector, Settings};
 use crate::domain::breaker::Stand;
 use crate::domain::decision::OnFailure;
 use crate::domain::grant::Granted;
-use crate::domain::id::{BindingId, OrganizationId, PluginId};
+use crate::domain::id::{BindingId, OrganizationId, PluginId, SourceId};
 use crate::domain::limits::Limits;
 use crate::domain::permission::Difference;
 use crate::domain::plugin::{Handler, Handlers, Name, Version};
 use crate::domain::revision::Revision;
+use crate::domain::source::Source;
 use crate::http::Services;
 use crate::http::auth::{Caller, Developer, Viewer};
 use crate::http::body::JsonBody;
@@ -28,7 +29,7 @@ use crate::http::path::InPath;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::Query;
 use crate::http::revision::{IfMatch, Tagged};
-use crate::ingest::{self, Dialect};
+use crate::ingest;
 use crate::json::ReadError;
 use crate::store::{NewBinding, StoreError, VersionChange};
 
@@ -154,12 +155,37 @@ impl Asked {
             return Err(Problem::invalid_field("config", problem));
         }
         check_handler(&self.selector, exports)?;
-        for dialect in dialects(&self.selector, services, organization).await? {
-            check_verdicts(dialect, "on_failure", |handler| {
+        self.check_verdicts(services, organization).await
+    }
+}
+
+impl Asked {
+    /// A source's dialect must be able to send the verdicts; where the binding is for all
+    /// sources, that of some platform must.
+    async fn check_verdicts(
+        &self,
+        services: &Services,
+        organization: OrganizationId,
+    ) -> Result<(), Problem> {
+        let check = |dialect, agent_config| {
+            check_verdicts(dialect, agent_config, "on_failure", |handler| {
                 self.on_failure.for_handler(handler)
-            })?;
+            })
+        };
+        if let Some(id) = self.selector.source {
+            let source = source(id, services, organization).await?;
+            let config = source.agent_config.as_deref();
+            return match ingest::dialect(&source.dialect) {
+                Some(dialect) => check(dialect, config),
+                None => Ok(()),
+            };
         }
-        Ok(())
+        let mut checked = ingest::DIALECTS.iter().map(|dialect| check(*dialect, None));
+        let first = checked.next().unwrap_or(Ok(()));
+        if first.is_err() && checked.any(|checked| checked.is_ok()) {
+            return Ok(());
+        }
+        first
     }
 }
 
@@ -393,23 +419,19 @@ fn check_handler(selector: &Selector, exports: &Handlers) -> Result<(), Problem>
     Err(Problem::invalid_field(field, problem))
 }
 
-/// The dialects whose events the binding may match: its source's, or all.
-async fn dialects(
-    selector: &Selector,
+/// The source that a selector names.
+async fn source(
+    id: SourceId,
     services: &Services,
     organization: OrganizationId,
-) -> Result<Vec<&'static dyn Dialect>, Problem> {
-    let Some(id) = selector.source else {
-        return Ok(ingest::DIALECTS.to_vec());
-    };
+) -> Result<Source, Problem> {
     let found = services.store.source(organization, id).await;
-    let source = found.map_err(|error| match error {
+    found.map_err(|error| match error {
         StoreError::NotFound { .. } => {
             Problem::invalid_field("selector.source", format!("there is no source {id}"))
         }
         other => other.into(),
-    })?;
-    Ok(ingest::dialect(&source.dialect).into_iter().collect())
+    })
 }
 
 pub(in crate::http) async fn create(

@@ -13,12 +13,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::changes::Changes;
-use super::proof::{self, ProofBody, ShownProof};
+use super::proof;
 use super::{PageBody, Paging, Time};
 use crate::domain::endpoint::{Disabled, Endpoint, Settings, Signing, SigningSecret, Standing};
 use crate::domain::grant::http::{HeaderTemplate, Scheme};
 use crate::domain::id::{EndpointId, OrganizationId};
 use crate::domain::plugin::Name;
+use crate::domain::proof::{Credential, ShownProof};
 use crate::domain::revision::Revision;
 use crate::http::Services;
 use crate::http::auth::{Caller, Owner, Viewer};
@@ -35,7 +36,7 @@ use crate::store::{Action, Creation, NewEndpoint};
 struct Fields {
     name: Option<Name>,
     enabled: Option<bool>,
-    proof: Option<Vec<ProofBody>>,
+    proof: Option<Vec<Credential>>,
     signing_secret: Option<SigningSecret>,
     settings: Changes<Form>,
 }
@@ -49,7 +50,7 @@ pub(in crate::http) struct Form {
     #[schemars(default = "enabled")]
     enabled: bool,
     #[schemars(default)]
-    proof: Vec<ProofBody>,
+    proof: Vec<Credential>,
     /// One is made up unless given.
     #[schemars(default)]
     signing_secret: Option<SigningSecret>,
@@ -87,9 +88,6 @@ impl Fields {
         })
     }
 }
-
-/// How many secrets a proof can be made with: the one that holds, and the next.
-const MAX_SECRETS: usize = 2;
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::http) struct EndpointBody {
@@ -152,7 +150,7 @@ impl From<Endpoint> for EndpointBody {
         Self {
             enabled: endpoint.is_enabled(),
             standing: endpoint.standing.into(),
-            proof: endpoint.proof.iter().map(ShownProof::from).collect(),
+            proof: proof::shown(&endpoint.proof),
             previous_secret_until: until.map(Time),
             revision: endpoint.revision,
             created_at: Time(endpoint.created_at),
@@ -254,7 +252,7 @@ pub(in crate::http) async fn create(
         organization: caller.organization,
         name,
         settings: settings(None, fields.settings, &services, caller.organization).await?,
-        proof: proof::read(fields.proof.unwrap_or_default(), MAX_SECRETS)?,
+        proof: proof::of_endpoint(fields.proof.unwrap_or_default())?,
         signing: Signing {
             current,
             previous: None,
@@ -296,7 +294,7 @@ pub(in crate::http) async fn change(
         )
         .await?,
         proof: match fields.proof {
-            Some(proof) => proof::read(proof, MAX_SECRETS)?,
+            Some(proof) => proof::of_endpoint(proof)?,
             None => before.proof,
         },
         name: fields.name.unwrap_or(before.name),

@@ -43,6 +43,7 @@ use crate::domain::decision::Answer;
 use crate::domain::plugin::Handler;
 use crate::ingest::{self, Dialect};
 use crate::store::{Page, PageRequest};
+use serde_json::value::RawValue;
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Health {
@@ -138,6 +139,7 @@ impl<T> PageBody<T> {
 /// A verdict that the dialect cannot send would be found out in the middle of a call.
 fn check_verdicts(
     dialect: &dyn Dialect,
+    agent_config: Option<&RawValue>,
     field: &str,
     verdict: impl Fn(Handler) -> Option<Answer>,
 ) -> Result<(), Problem> {
@@ -148,7 +150,7 @@ fn check_verdicts(
         (Handler::Event, "event"),
     ] {
         if let Some(answer) = verdict(handler) {
-            ingest::render(dialect, &answer).map_err(|invalid| {
+            ingest::check(dialect, agent_config, &answer).map_err(|invalid| {
                 Problem::invalid_field(format!("{field}.{name}"), invalid.to_string())
             })?;
         }

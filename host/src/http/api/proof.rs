@@ -1,91 +1,87 @@
 //! Proofs of origin in requests: what a source checks, and what an endpoint's requests
-//! carry. They have the same form, so that one can be set up to please the other.
+//! carry. Their forms are the domain's; here is what only a new one has to keep to.
 
-use http::{HeaderName, HeaderValue};
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use http::HeaderValue;
 
+use crate::domain::proof::{
+    AddressRanges, Confidential, Credential, HmacHeader, Proof, SharedHeader, ShownProof,
+};
 use crate::domain::secret::Secret;
-use crate::domain::source::Proof;
 use crate::http::problem::Problem;
-use crate::json;
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub(super) struct ProofBody(#[serde(deserialize_with = "proof_form")] ProofForm);
-
-fn proof_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ProofForm, D::Error> {
-    json::tagged(deserializer, "type")
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[schemars(tag = "type")]
-enum ProofForm {
-    Header {
-        name: String,
-        values: Vec<Secret>,
-    },
-    Hmac {
-        header: String,
-        secrets: Vec<Secret>,
-    },
-}
-
-/// A proof without its secrets.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum ShownProof {
-    Header { name: String },
-    Hmac { header: String },
-}
-
-impl From<&Proof> for ShownProof {
-    fn from(proof: &Proof) -> Self {
-        match proof {
-            Proof::Header { name, .. } => Self::Header { name: name.clone() },
-            Proof::Hmac { header, .. } => Self::Hmac {
-                header: header.clone(),
-            },
-        }
-    }
-}
+use crate::ingest::Dialect;
 
 const MAX_PROOFS: usize = 8;
+/// Secrets of one proof, any of which will do.
+const MAX_SECRETS: usize = 8;
+/// Of a credential: the one that holds, and the next.
+const MAX_CREDENTIAL_SECRETS: usize = 2;
 
-/// Reads proofs with up to so many secrets each.
-pub(super) fn read(bodies: Vec<ProofBody>, most: usize) -> Result<Vec<Proof>, Problem> {
-    if bodies.len() > MAX_PROOFS {
-        return Err(Problem::invalid_field(
-            "proof",
-            format!("at most {MAX_PROOFS} proofs"),
-        ));
-    }
-    bodies
-        .into_iter()
-        .enumerate()
-        .map(|(at, ProofBody(form))| match form {
-            ProofForm::Header { name, values } => {
-                count(&values, most, format!("proof[{at}].values"))?;
-                for (value_at, value) in values.iter().enumerate() {
-                    header_value(value, format!("proof[{at}].values[{value_at}]"))?;
+/// Checks what a source of this dialect shall check.
+pub(super) fn of_source(proofs: Vec<Proof>, dialect: &dyn Dialect) -> Result<Vec<Proof>, Problem> {
+    few(proofs.len())?;
+    for (at, proof) in proofs.iter().enumerate() {
+        let at = format!("proof[{at}]");
+        match proof {
+            Proof::Header(header) => check_header(header, MAX_SECRETS, &at)?,
+            Proof::Hmac(hmac) => check_hmac(hmac, MAX_SECRETS, &at)?,
+            Proof::Address(AddressRanges { ranges }) => {
+                count(ranges.len(), AddressRanges::MOST, format!("{at}.ranges"))?;
+            }
+            Proof::Platform(platform) => {
+                count(platform.secrets.len(), MAX_SECRETS, format!("{at}.secrets"))?;
+                for (secret_at, secret) in platform.secrets.iter().enumerate() {
+                    let field = format!("{at}.secrets[{secret_at}]");
+                    if dialect.scheme().key(secret).is_none() {
+                        let problem = "must be whsec_ and the key in base64";
+                        return Err(Problem::invalid_field(field, problem));
+                    }
                 }
-                Ok(Proof::Header {
-                    name: header_name(&name, format!("proof[{at}].name"))?,
-                    values,
-                })
             }
-            ProofForm::Hmac { header, secrets } => {
-                count(&secrets, most, format!("proof[{at}].secrets"))?;
-                let header = header_name(&header, format!("proof[{at}].header"))?;
-                Ok(Proof::Hmac { header, secrets })
-            }
-        })
-        .collect()
+        }
+    }
+    Ok(proofs)
 }
 
-fn count(secrets: &[Secret], most: usize, field: String) -> Result<(), Problem> {
-    if (1..=most).contains(&secrets.len()) {
+/// Checks what an endpoint's requests shall carry.
+pub(super) fn of_endpoint(credentials: Vec<Credential>) -> Result<Vec<Credential>, Problem> {
+    few(credentials.len())?;
+    for (at, credential) in credentials.iter().enumerate() {
+        let at = format!("proof[{at}]");
+        match credential {
+            Credential::Header(header) => check_header(header, MAX_CREDENTIAL_SECRETS, &at)?,
+            Credential::Hmac(hmac) => check_hmac(hmac, MAX_CREDENTIAL_SECRETS, &at)?,
+        }
+    }
+    Ok(credentials)
+}
+
+/// Proofs as they may be shown.
+pub(super) fn shown<P: Confidential>(proofs: &[P]) -> Vec<ShownProof> {
+    proofs.iter().map(Confidential::shown).collect()
+}
+
+fn few(proofs: usize) -> Result<(), Problem> {
+    if proofs > MAX_PROOFS {
+        let problem = format!("at most {MAX_PROOFS} proofs");
+        return Err(Problem::invalid_field("proof", problem));
+    }
+    Ok(())
+}
+
+fn check_header(header: &SharedHeader, most: usize, at: &str) -> Result<(), Problem> {
+    count(header.values.len(), most, format!("{at}.values"))?;
+    for (value_at, value) in header.values.iter().enumerate() {
+        header_value(value, format!("{at}.values[{value_at}]"))?;
+    }
+    Ok(())
+}
+
+fn check_hmac(hmac: &HmacHeader, most: usize, at: &str) -> Result<(), Problem> {
+    count(hmac.secrets.len(), most, format!("{at}.secrets"))
+}
+
+fn count(items: usize, most: usize, field: String) -> Result<(), Problem> {
+    if (1..=most).contains(&items) {
         return Ok(());
     }
     Err(Problem::invalid_field(
@@ -104,11 +100,4 @@ fn header_value(value: &Secret, field: String) -> Result<(), Problem> {
         field,
         "must be what a header can carry: no line breaks or control characters, no spaces at either end",
     ))
-}
-
-fn header_name(text: &str, field: String) -> Result<String, Problem> {
-    let name: HeaderName = text
-        .parse()
-        .map_err(|_| Problem::invalid_field(field, "must be the name of an HTTP header"))?;
-    Ok(name.as_str().to_owned())
 }

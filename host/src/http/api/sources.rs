@@ -7,14 +7,17 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::changes::Changes;
-use super::proof::{self, ProofBody, ShownProof};
+use super::proof;
 use super::{PageBody, Paging, Time, check_verdicts};
+use crate::domain;
 use crate::domain::decision::Verdicts;
 use crate::domain::id::SourceId;
 use crate::domain::plugin::Name;
+use crate::domain::proof::{Proof, ShownProof};
 use crate::domain::rate::PerSecond;
 use crate::domain::repeat::RepeatWindow;
 use crate::domain::revision::Revision;
@@ -27,7 +30,7 @@ use crate::http::path::InPath;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::revision::{IfMatch, Tagged};
-use crate::ingest;
+use crate::ingest::{self, Dialect};
 use crate::store::NewSource;
 
 /// What a source is asked to be.
@@ -40,15 +43,21 @@ pub(in crate::http) struct Asked {
     dialect: String,
     /// Not there: as before.
     #[serde(skip_serializing)]
-    proof: Option<Vec<ProofBody>>,
+    proof: Option<Vec<Proof>>,
+    /// Each that is left out is the platform's own.
     #[serde(default)]
-    timeouts_ms: TimeoutsBody,
+    timeouts_ms: TimeoutsAsked,
     #[serde(default = "default_margin")]
     margin_ms: u32,
     #[serde(default = "default_repeat_window")]
     repeat_window_ms: u32,
     #[serde(default)]
     rate_per_second: Option<PerSecond>,
+    /// What calls start with where the platform does not say it: an object in the
+    /// platform's own form, such as `{"assistantId": "…"}`.
+    #[serde(default)]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    agent_config: Option<domain::Json>,
     #[serde(default)]
     verdicts: Verdicts,
 }
@@ -65,17 +74,37 @@ fn default_repeat_window() -> u32 {
     RepeatWindow::default().ms()
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+struct TimeoutsAsked {
+    start: Option<u32>,
+    transfer: Option<u32>,
+    tool: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 struct TimeoutsBody {
     start: u32,
     transfer: u32,
     tool: u32,
 }
 
-impl Default for TimeoutsBody {
-    fn default() -> Self {
-        Patience::default().into()
+impl TimeoutsAsked {
+    fn of(patience: Patience) -> Self {
+        Self {
+            start: Some(patience.start_ms),
+            transfer: Some(patience.transfer_ms),
+            tool: Some(patience.tool_ms),
+        }
+    }
+
+    /// What is asked for, over what the platform has.
+    fn over(self, platform: Patience) -> TimeoutsBody {
+        TimeoutsBody {
+            start: self.start.unwrap_or(platform.start_ms),
+            transfer: self.transfer.unwrap_or(platform.transfer_ms),
+            tool: self.tool.unwrap_or(platform.tool_ms),
+        }
     }
 }
 
@@ -100,6 +129,8 @@ pub(in crate::http) struct SourceBody {
     margin_ms: u32,
     repeat_window_ms: u32,
     rate_per_second: Option<PerSecond>,
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    agent_config: Option<domain::Json>,
     verdicts: Verdicts,
     revision: Revision,
     created_at: Time,
@@ -118,18 +149,16 @@ impl From<Source> for SourceBody {
             name: source.name,
             dialect: source.dialect,
             hook_path: format!("/hooks/{}", source.id),
-            proof: source.proof.iter().map(ShownProof::from).collect(),
+            proof: proof::shown(&source.proof),
             repeat_window_ms: source.repeat_window.ms(),
             rate_per_second: source.rate,
+            agent_config: source.agent_config,
             verdicts: source.verdicts,
             revision: source.revision,
             created_at: Time(source.created_at),
         }
     }
 }
-
-/// Secrets of one proof, any of which will do.
-const MAX_SECRETS: usize = 8;
 
 impl Asked {
     fn of(source: &Source) -> Self {
@@ -138,31 +167,31 @@ impl Asked {
             name: source.name.clone(),
             dialect: source.dialect.clone(),
             proof: None,
-            timeouts_ms: patience.into(),
+            timeouts_ms: TimeoutsAsked::of(patience),
             margin_ms: patience.margin_ms,
             repeat_window_ms: source.repeat_window.ms(),
             rate_per_second: source.rate,
+            agent_config: source.agent_config.clone(),
             verdicts: source.verdicts.clone(),
         }
     }
 
-    fn check(self) -> Result<Self, Problem> {
+    /// Checks what does not depend on anything else, and finds its dialect.
+    fn check(&self) -> Result<&'static dyn Dialect, Problem> {
         let dialect = ingest::dialect(&self.dialect).ok_or_else(|| {
-            let known: Vec<_> = ingest::DIALECTS
-                .iter()
-                .map(|dialect| dialect.name())
-                .collect();
-            let problem = format!("must be one of: {}", known.join(", "));
+            let problem = format!("must be one of: {}", ingest::names());
             Problem::invalid_field("dialect", problem)
         })?;
-        check_verdicts(dialect, "verdicts", |handler| {
+        let config = self.agent_config.as_deref();
+        check_agent_config(config)?;
+        check_verdicts(dialect, config, "verdicts", |handler| {
             Some(self.verdicts.for_handler(handler))
         })?;
-        Ok(self)
+        Ok(dialect)
     }
 
-    fn patience(&self) -> Result<Patience, Problem> {
-        patience(self.timeouts_ms, self.margin_ms)
+    fn patience(&self, dialect: &dyn Dialect) -> Result<Patience, Problem> {
+        patience(self.timeouts_ms.over(dialect.patience()), self.margin_ms)
     }
 
     fn repeat_window(&self) -> Result<RepeatWindow, Problem> {
@@ -195,6 +224,20 @@ fn patience(timeouts: TimeoutsBody, margin_ms: u32) -> Result<Patience, Problem>
     })
 }
 
+const MAX_AGENT_CONFIG_BYTES: usize = 256 << 10;
+
+fn check_agent_config(config: Option<&RawValue>) -> Result<(), Problem> {
+    let Some(config) = config else { return Ok(()) };
+    let problem = if !domain::is_object(config) {
+        "must be a JSON object".to_owned()
+    } else if config.get().len() > MAX_AGENT_CONFIG_BYTES {
+        format!("may have {MAX_AGENT_CONFIG_BYTES} bytes")
+    } else {
+        return Ok(());
+    };
+    Err(Problem::invalid_field("agent_config", problem))
+}
+
 fn repeat_window(ms: u32) -> Result<RepeatWindow, Problem> {
     RepeatWindow::from_ms(ms).ok_or_else(|| {
         let most = RepeatWindow::MAX_MS;
@@ -213,16 +256,17 @@ pub(in crate::http) async fn create(
         idempotency,
     }: Create<Asked>,
 ) -> Result<Made<SourceBody>, Problem> {
-    let asked = asked.check()?;
+    let dialect = asked.check()?;
     let new = NewSource {
         id: SourceId::from(Uuid::now_v7()),
         organization: caller.organization,
-        patience: asked.patience()?,
+        patience: asked.patience(dialect)?,
         repeat_window: asked.repeat_window()?,
+        agent_config: asked.agent_config,
         rate: asked.rate_per_second,
         name: asked.name,
         dialect: asked.dialect,
-        proof: proof::read(asked.proof.unwrap_or_default(), MAX_SECRETS)?,
+        proof: proof::of_source(asked.proof.unwrap_or_default(), dialect)?,
         verdicts: asked.verdicts,
         created_at: Timestamp::now(),
     };
@@ -262,17 +306,17 @@ pub(in crate::http) async fn change(
 ) -> Result<Tagged<SourceBody>, Problem> {
     let before = services.store.source(caller.organization, id).await?;
     if_match.check(before.revision)?;
-    let asked = fields.over(&Asked::of(&before))?.check()?;
+    let asked: Asked = fields.over(&Asked::of(&before))?;
+    let dialect = asked.check()?;
     let after = Source {
-        patience: asked.patience()?,
+        patience: asked.patience(dialect)?,
         repeat_window: asked.repeat_window()?,
+        agent_config: asked.agent_config,
         rate: asked.rate_per_second,
         name: asked.name,
         dialect: asked.dialect,
-        proof: match asked.proof {
-            Some(proof) => proof::read(proof, MAX_SECRETS)?,
-            None => before.proof,
-        },
+        // A secret that was one for another dialect may be none for this one.
+        proof: proof::of_source(asked.proof.unwrap_or(before.proof), dialect)?,
         verdicts: asked.verdicts,
         ..before
     };

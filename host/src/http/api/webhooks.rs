@@ -22,6 +22,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use self::request::{Receiver, TestRequest};
 use crate::call::{Arrival, HeadersError, Trial, TrialReply};
 use crate::domain;
+use crate::domain::event::CallEvent;
 use crate::domain::plugin::Handler;
 use crate::domain::source::Source;
 use crate::http::auth::{Caller, Developer};
@@ -61,10 +62,10 @@ pub(in crate::http) async fn test(
     caller: Caller<Developer>,
     Extension(peer): Extension<SocketAddr>,
     uri: Uri,
-    headers: HeaderMap,
+    own_headers: HeaderMap,
     JsonBody(request): JsonBody<TestRequest>,
 ) -> Result<Json<TestResult>, Problem> {
-    let here = request::host(&uri, &headers);
+    let here = request::host(&uri, &own_headers);
     let test = request.read(here.as_ref(), services.caps)?;
     let handler = test.topic.handler();
     let headers = services
@@ -79,18 +80,36 @@ pub(in crate::http) async fn test(
             let source = services.store.source(caller.organization, id).await?;
             // A source that speaks what this server does not know answers that itself.
             let dialect = ingest::dialect(&source.dialect).unwrap_or(ingest::DASHA);
-            let body = test.content.body(dialect, test.topic)?;
-            let (trial, event) = ask(&services, source, peer.ip(), headers, body).await;
-            Ok(Json(TestResult::of(handler, dialect, trial, event)))
+            let payload = test.content.payload(dialect, test.topic)?;
+            let asked = dialect.parse(payload.get()).ok();
+            let body = test.content.body(&payload)?;
+            let peer = services.trusted_proxies.client(peer.ip(), &own_headers);
+            let (trial, event) = ask(&services, source, dialect, peer, headers, body).await;
+            Ok(Json(TestResult::of(
+                dialect,
+                asked.as_ref(),
+                handler,
+                trial,
+                event,
+            )))
         }
         Receiver::Address(settings) => {
+            let dialect = ingest::DASHA;
+            let payload = test.content.payload(dialect, test.topic)?;
+            let asked = dialect.parse(payload.get()).ok();
             let body = if test.bodiless {
                 None
             } else {
-                Some(test.content.body(ingest::DASHA, test.topic)?)
+                Some(test.content.body(&payload)?)
             };
             let trial = services.switch.try_out(&settings, headers, body).await;
-            Ok(Json(TestResult::of(handler, ingest::DASHA, trial, None)))
+            Ok(Json(TestResult::of(
+                dialect,
+                asked.as_ref(),
+                handler,
+                trial,
+                None,
+            )))
         }
     }
 }
@@ -99,12 +118,13 @@ pub(in crate::http) async fn test(
 async fn ask(
     services: &Services,
     source: Source,
+    dialect: &dyn Dialect,
     peer: IpAddr,
     mut headers: HeaderMap,
     body: Bytes,
 ) -> (Trial, Option<String>) {
     let arrival = Arrival::now();
-    proof::complete(&source.proof, &mut headers, &body);
+    proof::complete(dialect, &source.proof, &mut headers, &body, arrival.time);
     let inbound = Inbound {
         headers,
         body,
@@ -128,7 +148,13 @@ async fn ask(
 }
 
 impl TestResult {
-    fn of(handler: Handler, dialect: &dyn Dialect, trial: Trial, event: Option<String>) -> Self {
+    fn of(
+        dialect: &dyn Dialect,
+        asked: Option<&CallEvent>,
+        handler: Handler,
+        trial: Trial,
+        event: Option<String>,
+    ) -> Self {
         let nothing = Self {
             success: false,
             http_status: None,
@@ -149,13 +175,13 @@ impl TestResult {
             }
         };
         let error = fault(handler, &reply);
-        let read = error.is_none() && handler != Handler::Event;
+        let asked = asked.filter(|_| error.is_none() && handler != Handler::Event);
         Self {
             success: error.is_none(),
             http_status: Some(reply.status.as_u16()),
             http_status_text: reply.status.canonical_reason(),
             response_data: data(&reply),
-            validation_result: read.then(|| validate(handler, dialect, &reply.body)),
+            validation_result: asked.map(|asked| validate(dialect, asked, &reply.body)),
             error,
             ..nothing
         }
@@ -184,9 +210,9 @@ fn data(reply: &TrialReply) -> Option<domain::Json> {
     json.or_else(|_| to_raw_value(&text)).ok()
 }
 
-fn validate(handler: Handler, dialect: &dyn Dialect, reply: &[u8]) -> ValidationResult {
+fn validate(dialect: &dyn Dialect, asked: &CallEvent, reply: &[u8]) -> ValidationResult {
     let errors = match crate::json::text(reply) {
-        Ok(text) => ingest::review(dialect, handler, text),
+        Ok(text) => ingest::review(dialect, asked, text),
         Err(error) => vec![error.to_string()],
     };
     ValidationResult {

@@ -125,10 +125,17 @@ mod tests {
 
     use super::super::Dasha;
     use super::*;
-    use crate::ingest;
+    use crate::domain::event::CallEvent;
+    use crate::ingest::{self, Dialect as _, Sample, Topic};
 
     fn review(handler: Handler, reply: &str) -> Vec<String> {
-        ingest::review(&Dasha, handler, reply)
+        ingest::review(&Dasha, &asked(handler), reply)
+    }
+
+    fn asked(handler: Handler) -> CallEvent {
+        let topic = Topic::asking(handler).unwrap_or(Topic::Completed);
+        let asked = Dasha.sample(&Sample::about(topic)).unwrap();
+        Dasha.parse(asked.get()).unwrap()
     }
 
     #[test]
@@ -202,7 +209,7 @@ mod tests {
         fn a_reply_has_faults_if_and_only_if_it_is_refused(pieces in prop::collection::vec(piece(), 0..5)) {
             let reply = format!("{{{}}}", pieces.join(","));
             for handler in [Handler::Start, Handler::Transfer, Handler::Tool] {
-                let refused = ingest::relay(&Dasha, handler, &reply).is_err();
+                let refused = ingest::relay(&Dasha, &asked(handler), &reply).is_err();
                 prop_assert_eq!(!review(handler, &reply).is_empty(), refused);
                 let sound = serde_json::from_str::<Value>(&reply)
                     .is_ok_and(|value| value.as_object().is_some_and(|it| it.len() == pieces.len()));

@@ -85,8 +85,16 @@ fn transfer(reply: &str) -> Result<TransferAnswer, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest;
+    use crate::domain::event::CallEvent;
     use crate::ingest::dasha::Dasha;
+    use crate::ingest::{self, Dialect as _, Sample, Topic};
+
+    /// A question for that handler, or a notice.
+    fn asked(handler: Handler) -> CallEvent {
+        let topic = Topic::asking(handler).unwrap_or(Topic::Completed);
+        let sample = Dasha.sample(&Sample::about(topic)).unwrap();
+        Dasha.parse(sample.get()).unwrap()
+    }
 
     #[test]
     fn replies_that_the_platform_understands_are_taken() {
@@ -110,10 +118,10 @@ mod tests {
             (Handler::Tool, r#"{"slots":[]}"#),
             (Handler::Tool, "\"booked\""),
         ] {
-            let (answer, relayed) = ingest::relay(&Dasha, handler, reply)
+            let (answer, relayed) = ingest::relay(&Dasha, &asked(handler), reply)
                 .unwrap_or_else(|error| panic!("{reply}: {error}"));
             assert_eq!(relayed.get(), reply, "it goes on as it is");
-            assert!(ingest::render(&Dasha, &answer).is_ok());
+            assert!(ingest::render(&Dasha, &asked(handler), &answer).is_ok());
         }
     }
 
@@ -145,7 +153,7 @@ mod tests {
             (Handler::Tool, r#"{"a":1} x"#),
             (Handler::Event, "{}"),
         ] {
-            let relayed = ingest::relay(&Dasha, handler, reply);
+            let relayed = ingest::relay(&Dasha, &asked(handler), reply);
             assert!(relayed.is_err(), "{handler:?} {reply}");
         }
     }

@@ -1,12 +1,12 @@
 //! Sample payloads: the platform's published ones, of a call that is about now.
 
-use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::PayloadType;
-use crate::domain::{Json, empty_object};
+use crate::domain::Json;
+use crate::ingest::payload::{self, before};
 use crate::ingest::{Sample, Topic};
 
 /// The fields that all payloads have, in the order of the published samples.
@@ -20,7 +20,7 @@ struct Payload<'a> {
     agent_id: &'a str,
     org_id: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    endpoint: Option<&'static str>,
+    endpoint: Option<&'a str>,
     call_additional_data: &'a RawValue,
     agent_additional_data: &'a RawValue,
     #[serde(flatten)]
@@ -39,36 +39,33 @@ enum More<'a> {
     },
 }
 
-/// A number that is nobody's.
-const CALLER: &str = "+14155550100";
-
-pub(super) fn write(sample: &Sample) -> Json {
-    let payload_type = payload_type(&sample.topic);
-    let payload = Payload {
+/// The platform says nothing when a call has begun, nor what is said meanwhile.
+pub(super) fn write(sample: &Sample) -> Option<Json> {
+    let payload_type = payload_type(&sample.topic)?;
+    payload::written(&Payload {
         named_type: payload_type.name(),
         status: status(payload_type),
         call_id: &sample.call_id,
         agent_id: &sample.agent_id,
         org_id: "org_test",
-        endpoint: (payload_type != PayloadType::Unknown).then_some(CALLER),
+        endpoint: (payload_type != PayloadType::Unknown).then_some(&sample.caller),
         call_additional_data: &sample.call_data,
         agent_additional_data: &sample.agent_data,
-        more: more(sample),
-    };
-    // Only a map with keys that are no text cannot be written.
-    to_raw_value(&payload).unwrap_or_else(|_| empty_object())
+        more: more(sample)?,
+    })
 }
 
-fn payload_type(topic: &Topic) -> PayloadType {
-    match topic {
+fn payload_type(topic: &Topic) -> Option<PayloadType> {
+    Some(match topic {
         Topic::Start => PayloadType::Start,
-        Topic::Transfer => PayloadType::Transfer,
+        Topic::Transfer { .. } => PayloadType::Transfer,
         Topic::Tool { .. } => PayloadType::Tool,
         Topic::Completed => PayloadType::Completed,
         Topic::Failed => PayloadType::Failed,
         Topic::Deadline => PayloadType::CallDeadLine,
         Topic::Unknown => PayloadType::Unknown,
-    }
+        Topic::Started | Topic::Said => return None,
+    })
 }
 
 fn status(payload_type: PayloadType) -> &'static str {
@@ -82,20 +79,20 @@ fn status(payload_type: PayloadType) -> &'static str {
     }
 }
 
-fn more(sample: &Sample) -> More<'_> {
+fn more(sample: &Sample) -> Option<More<'_>> {
     let now = sample.now;
     let inspector = format!("https://blackbox.dasha.ai/calls/{}", sample.call_id);
-    More::Fields(match &sample.topic {
+    Some(More::Fields(match &sample.topic {
         Topic::Tool { name, arguments } => {
-            return More::Tool {
+            return Some(More::Tool {
                 tool_name: name,
                 arguments,
-            };
+            });
         }
         Topic::Start => json!({
             "sip": {
-                "fromUser": CALLER, "fromDomain": "sip.provider.com",
-                "toUser": "agent-line", "toDomain": "blackbox.dasha.ai",
+                "fromUser": sample.caller, "fromDomain": "sip.provider.com",
+                "toUser": sample.line, "toDomain": "blackbox.dasha.ai",
             },
             "originalAgentConfig": {
                 "primaryLanguage": "en-US",
@@ -103,9 +100,10 @@ fn more(sample: &Sample) -> More<'_> {
                 "ttsConfig": {"vendor": "elevenlabs"},
             },
         }),
-        Topic::Transfer => json!({
-            "transferReason": "The caller wants to speak to a person",
-            "transcription": said(now, 12, "I'd like to speak to a person, please."),
+        Topic::Transfer { reason } => json!({
+            "transferReason":
+                reason.as_deref().unwrap_or("The caller wants to speak to a person"),
+            "transcription": said(sample, 12, "I'd like to speak to a person, please."),
         }),
         Topic::Completed => json!({
             "callType": "OutboundAudio",
@@ -130,7 +128,7 @@ fn more(sample: &Sample) -> More<'_> {
                 },
                 "transferInformation": [],
             },
-            "transcription": said(now, 307, "I'd like to schedule an appointment."),
+            "transcription": said(sample, 307, "I'd like to schedule an appointment."),
         }),
         Topic::Failed => json!({
             "callType": "OutboundAudio",
@@ -146,35 +144,44 @@ fn more(sample: &Sample) -> More<'_> {
             "reasonMessage": "Call deadline expired before execution",
         }),
         Topic::Unknown => json!({}),
-    })
+        Topic::Started | Topic::Said => return None,
+    }))
 }
 
-/// A conversation that began so many seconds ago.
-fn said(now: Timestamp, began: i64, wish: &str) -> Value {
-    json!([
-        {
-            "speaker": "assistant",
-            "text": "Hello! How can I help you today?",
-            "startTime": before(now, began),
-            "endTime": before(now, began - 3),
-        },
-        {
-            "speaker": "user",
-            "text": wish,
-            "startTime": before(now, began - 4),
-            "endTime": before(now, began - 7),
-        },
-    ])
-}
-
-/// A time as the platform writes it.
-fn before(now: Timestamp, seconds: i64) -> String {
-    let then = now.saturating_sub(SignedDuration::from_secs(seconds));
-    format!("{:.3}", then.unwrap_or(now))
+/// What was said, or a conversation that began so many seconds ago.
+fn said(sample: &Sample, began: i64, wish: &str) -> Value {
+    let now = sample.now;
+    let utterance = |speaker: &str, text: &str, start: String, end: String| {
+        json!({
+            "speaker": speaker, "text": text, "startTime": start, "endTime": end,
+        })
+    };
+    if sample.said.is_empty() {
+        let greeting = "Hello! How can I help you today?";
+        return json!([
+            utterance(
+                "assistant",
+                greeting,
+                before(now, began),
+                before(now, began - 3)
+            ),
+            utterance("user", wish, before(now, began - 4), before(now, began - 7)),
+        ]);
+    }
+    let said = sample.said.iter().map(|said| {
+        let speaker = if said.by_customer {
+            "user"
+        } else {
+            "assistant"
+        };
+        utterance(speaker, &said.text, before(said.at, 0), before(said.at, -2))
+    });
+    said.collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use serde_json::value::RawValue;
 
     use super::super::Dasha;
@@ -194,7 +201,7 @@ mod tests {
         };
         for (topic, kind) in [
             (Topic::Start, Kind::START),
-            (Topic::Transfer, Kind::TRANSFER),
+            (Topic::Transfer { reason: None }, Kind::TRANSFER),
             (tool(), Kind::TOOL),
             (Topic::Completed, Kind::COMPLETED),
             (Topic::Failed, Kind::FAILED),
@@ -203,14 +210,13 @@ mod tests {
         ] {
             let handler = topic.handler();
             let sample = Sample {
-                topic,
                 call_id: "c".to_owned(),
                 agent_id: "a".to_owned(),
                 call_data: json(r#"{ "b":2.50 }"#),
-                agent_data: empty_object(),
                 now: "2026-01-02T03:04:05Z".parse().unwrap(),
+                ..Sample::about(topic)
             };
-            let payload = write(&sample);
+            let payload = write(&sample).unwrap();
             let event = Dasha.parse(payload.get()).unwrap();
             assert_eq!((event.kind(), event.kind().handler()), (kind, handler));
             let call = event.call;
@@ -221,7 +227,7 @@ mod tests {
 
     #[test]
     fn times_are_written_as_the_platform_does() {
-        let now = "2026-01-02T03:04:05Z".parse().unwrap();
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         assert_eq!(before(now, 65), "2026-01-02T03:03:00.000Z");
         assert_eq!(before(Timestamp::MAX, -1), before(Timestamp::MAX, 0));
     }

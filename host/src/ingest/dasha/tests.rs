@@ -25,6 +25,25 @@ fn parse(fields: &Value) -> Result<CallEvent, ReadError> {
     Dasha.parse(&payload(fields))
 }
 
+fn asked(name: &str) -> CallEvent {
+    parse(&json!({ "type": name })).unwrap()
+}
+
+#[test]
+fn the_older_documents_name_for_the_type_is_read_where_there_is_no_other() {
+    for (name, kind) in [
+        ("call.completed", Kind::COMPLETED),
+        ("call.failed", Kind::FAILED),
+        ("agent.updated", Kind::UNKNOWN),
+    ] {
+        let fields = json!({ "type": "(absent)", "status": "(absent)", "eventType": name });
+        let event = parse(&fields).unwrap();
+        assert_eq!((event.kind(), &*event.platform_type), (kind, name));
+    }
+    let both = json!({ "type": "StartWebHookPayload", "eventType": "call.completed" });
+    assert_eq!(parse(&both).unwrap().kind(), Kind::START);
+}
+
 #[test]
 fn every_type_has_its_kind() {
     for (name, kind) in [
@@ -152,16 +171,11 @@ fn text_that_is_no_json_object_is_refused() {
 #[test]
 fn a_replacing_agent_config_must_be_whole() {
     let accept = |config: &str| {
-        let agent_config = Some(RawValue::from_string(config.to_owned()).unwrap());
-        Dasha.start(&StartAnswer::Accept {
-            agent_config,
-            additional_data: None,
-        })
+        let config = RawValue::from_string(config.to_owned()).unwrap();
+        Dasha.accept(&asked("StartWebHookPayload"), Some(&config), None)
     };
     let whole = r#"{"primaryLanguage":"en-US","ttsConfig":{},"llmConfig":{}}"#;
-    let Ok(Reply::Body(reply)) = accept(whole) else {
-        panic!("{whole} was refused")
-    };
+    let reply = accept(whole).unwrap();
     assert_eq!(
         reply.get(),
         format!(r#"{{"accept":true,"overrideAgentConfig":{whole}}}"#)
@@ -187,9 +201,8 @@ fn options_cannot_change_where_a_call_goes() {
             .unwrap(),
         ),
     };
-    let Ok(Reply::Body(reply)) = Dasha.transfer(&TransferAnswer::Warm { target }) else {
-        panic!("a reply");
-    };
+    let asked = asked("TransferWebHookPayload");
+    let reply = Dasha.transfer(&asked, Mode::Warm, &target).unwrap();
     let reply: Value = serde_json::from_str(reply.get()).unwrap();
     let wanted =
         json!({ "type": "warm", "endpointDestination": "+14155550100", "description": "d" });
@@ -203,9 +216,8 @@ fn options_are_sent_as_they_were_written() {
         destination: "+14155550100".to_owned().try_into().unwrap(),
         options: Some(RawValue::from_string(options.to_owned()).unwrap()),
     };
-    let Ok(Reply::Body(reply)) = Dasha.transfer(&TransferAnswer::Cold { target }) else {
-        panic!("a reply");
-    };
+    let asked = asked("TransferWebHookPayload");
+    let reply = Dasha.transfer(&asked, Mode::Cold, &target).unwrap();
     assert_eq!(
         reply.get(),
         format!(

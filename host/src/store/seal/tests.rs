@@ -12,8 +12,8 @@ use super::values::{ENDPOINT_SIGNING, SECRET_VALUE, SOURCE_PROOF};
 use super::*;
 use crate::domain::endpoint::{Signing, SigningSecret};
 use crate::domain::id::{EndpointId, OrganizationId, SourceId};
+use crate::domain::proof::{Credential, Proof, SharedHeader};
 use crate::domain::secret::Secret;
-use crate::domain::source::Proof;
 use crate::store::{
     By, Creation, DATABASE, Durability, NewEndpoint, OpenStore, Store, TokenHash, connect,
     make_folder,
@@ -205,14 +205,14 @@ async fn assert_readable(store: &Store) {
     let looks = &values[&"sealed-looking".parse().unwrap()];
     assert_eq!(looks.expose(), "v1.00000000.AAAA");
     let source = store.source(organization, SourceId::from(ROW)).await;
-    let proof = [Proof::Header {
-        name: "x-key".to_owned(),
+    let header = SharedHeader {
+        name: "x-key".to_owned().try_into().unwrap(),
         values: vec![Secret::try_from("clear-proof".to_owned()).unwrap()],
-    }];
-    assert_eq!(source.unwrap().proof, proof);
+    };
+    assert_eq!(source.unwrap().proof, [Proof::Header(header.clone())]);
     let endpoint = store.endpoint(organization, EndpointId::from(ROW)).await;
     let endpoint = endpoint.unwrap();
-    assert_eq!(endpoint.proof, proof);
+    assert_eq!(endpoint.proof, [Credential::Header(header)]);
     assert_eq!(endpoint.signing.current.expose(), SIGNING);
 }
 

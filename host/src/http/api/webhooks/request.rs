@@ -212,7 +212,7 @@ fn topic(
         WebhookType::Failed => Topic::Failed,
         WebhookType::Completed => Topic::Completed,
         WebhookType::CallDeadLine => Topic::Deadline,
-        WebhookType::Transfer => Topic::Transfer,
+        WebhookType::Transfer => Topic::Transfer { reason: None },
         WebhookType::Tool => {
             let name = name.ok_or_else(|| ReadError::missing("toolName"))?;
             if !Tool::is_name(&name) {
@@ -314,17 +314,25 @@ pub(super) fn say_json(headers: &mut HeaderMap) {
 }
 
 impl Content {
-    pub(super) fn body(self, dialect: &dyn Dialect, topic: Topic) -> Result<Bytes, Problem> {
-        let payload = dialect.sample(&Sample {
-            topic,
-            call_id: format!("test-{}", Uuid::now_v7().simple()),
-            agent_id: self.agent_id,
-            call_data: self.call_data,
-            agent_data: self.agent_data,
+    /// What the platform would send.
+    pub(super) fn payload(&self, dialect: &dyn Dialect, topic: Topic) -> Result<Json, Problem> {
+        let sample = Sample {
+            call_id: Uuid::now_v7().to_string(),
+            agent_id: self.agent_id.clone(),
+            call_data: self.call_data.clone(),
+            agent_data: self.agent_data.clone(),
             now: Timestamp::now(),
-        });
+            ..Sample::about(topic)
+        };
+        dialect.sample(&sample).ok_or_else(|| {
+            let problem = format!("{} sends nothing of the sort", dialect.name());
+            Problem::invalid_field("webhookType", problem)
+        })
+    }
+
+    pub(super) fn body(self, payload: &Json) -> Result<Bytes, Problem> {
         let Some(template) = self.template else {
-            return Ok(String::from(Box::<str>::from(payload)).into());
+            return Ok(payload.get().to_owned().into());
         };
         // It is JSON: it has just been written.
         let fields = serde_json::from_str(payload.get()).unwrap_or_default();
