@@ -48,7 +48,7 @@ async fn without_type_and_status_the_type_is_missing() {
     server
         .hook(&source, &neither)
         .await
-        .expect_problem(422, "missing_field", Some("type"));
+        .expect_problem(400, "missing_field", Some("type"));
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_null_is_a_field_that_is_absent() {
     let reply = server
         .hook(&source, &nulled(payload::start(), "callId"))
         .await;
-    reply.expect_problem(422, "missing_field", Some("callId"));
+    reply.expect_problem(400, "missing_field", Some("callId"));
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ async fn the_url_of_our_own_hook_is_our_own_source() {
     let result = server.test_webhook(&templated).await.expect(200);
     assert_eq!(
         (&result["httpStatus"], &result["event"]),
-        (&json!(422), &Value::Null)
+        (&json!(400), &Value::Null)
     );
     assert_eq!(result["responseData"]["field"], "type");
     templated["webHook"]["customSettings"] = json!({"httpMethod": "PUT"});

@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
-//! `serve`, `invoke`, `inspect`, `key` and `compile` do things here; all others ask a
-//! running server by its API, and stand on these: [`client`] asks, [`profile`] is where and who,
+//! `serve`, `invoke`, `inspect`, `key` and `compile` do things here, and `simulate` plays a
+//! platform; all others ask a running server by its API, and stand on these: [`client`] asks, [`profile`] is where and who,
 //! [`names`] takes names for ids, [`input`] reads what is given, [`paging`] and [`shown`]
 //! read and print lists, [`entries`] what happened, [`progress`] shows how long things go.
 
@@ -35,6 +35,7 @@ mod organization;
 mod plugin;
 mod secret;
 mod serve;
+mod simulate;
 mod source;
 mod tail;
 mod token;
@@ -76,6 +77,7 @@ enum Command {
     Organization(organization::Organization),
     Audit(audit::Audit),
     Test(webhook_test::Test),
+    Simulate(simulate::Simulate),
     Tail(tail::Tail),
     Call(call::Call),
     Key(key::Key),
@@ -107,6 +109,7 @@ impl Command {
             Self::Organization(organization) => organization.run(),
             Self::Audit(audit) => audit.run(),
             Self::Test(test) => test.run(),
+            Self::Simulate(simulate) => simulate.run(),
             Self::Tail(tail) => tail.run(),
             Self::Call(call) => call.run(),
             Self::Key(key) => key.run(),

@@ -114,7 +114,7 @@ impl Dialect for Generic {
         let known: Option<Data<'_>> = serde_json::from_str(data.get()).ok();
         Ok(CallEvent {
             matter: Matter::Notice(kind(&event_type)),
-            call: call(known)?,
+            call: call(known),
             platform_type: event_type,
         })
     }
@@ -157,23 +157,26 @@ fn kind(event_type: &str) -> Kind {
     }
 }
 
-fn call(data: Option<Data<'_>>) -> Result<Call, ReadError> {
-    let word = |value, field: &str| {
-        payload::optional(payload::lenient_text(value), format!("data.{field}"))
+fn call(data: Option<Data<'_>>) -> Call {
+    // What could be anything is worth no refusal.
+    let word = |value| {
+        payload::lenient_text(value)
+            .filter(|it| it.len() <= payload::MAX_WORD_BYTES)
+            .unwrap_or_default()
     };
     let Some(data) = data else {
-        return Ok(nobodys());
+        return nobodys();
     };
     let metadata = payload::object(data.metadata, "data.metadata");
-    Ok(Call {
-        org_id: word(data.org_id, "org_id")?,
-        agent_id: word(data.agent_id, "agent_id")?,
-        call_id: word(data.call_id, "call_id")?,
-        status: word(data.status, "status")?,
+    Call {
+        org_id: word(data.org_id),
+        agent_id: word(data.agent_id),
+        call_id: word(data.call_id),
+        status: word(data.status),
         endpoint: payload::lenient_text(data.endpoint),
         call_data: metadata.unwrap_or(None).unwrap_or_else(empty_object),
         ..nobodys()
-    })
+    }
 }
 
 fn nobodys() -> Call {

@@ -168,15 +168,13 @@ impl Dialect for Retell {
     }
 
     fn read_reply(&self, asked: &CallEvent, reply: &str) -> Result<Answer, ReadError> {
-        match asked.kind().handler() {
-            Handler::Start => read_start(reply).map(Answer::Start),
-            _ => {
-                let result = serde_json::from_str::<&RawValue>(reply);
-                Ok(Answer::Tool(ToolAnswer::Answer {
-                    result: result.map_err(ReadError::NotJson)?.to_owned(),
-                }))
-            }
+        if asked.kind().handler() == Handler::Start {
+            return read_start(reply).map(Answer::Start);
         }
+        let result = serde_json::from_str::<&RawValue>(reply);
+        Ok(Answer::Tool(ToolAnswer::Answer {
+            result: result.map_err(ReadError::NotJson)?.to_owned(),
+        }))
     }
 
     fn acknowledge(&self, notice: &CallEvent, event: EventId) -> Reply {
@@ -311,10 +309,8 @@ fn read_call(call: CallPayload<'_>) -> Result<Call, ReadError> {
     let outbound = payload::lenient(call.direction) == Some("outbound");
     let endpoint = if outbound { to.clone() } else { from.clone() };
     let metadata = payload::object(call.metadata, "call.metadata").unwrap_or(None);
-    let variables = payload::object(
-        call.retell_llm_dynamic_variables,
-        "call.retell_llm_dynamic_variables",
-    )?;
+    let variables = call.retell_llm_dynamic_variables;
+    let variables = payload::object(variables, "call.retell_llm_dynamic_variables")?;
     Ok(Call {
         platform: NAME,
         org_id: String::new(),

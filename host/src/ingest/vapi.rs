@@ -96,7 +96,7 @@ struct Payload<'a> {
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
     #[serde(rename = "type")]
-    message_type: Option<String>,
+    named: Option<String>,
     #[serde(borrow)]
     status: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -198,7 +198,7 @@ impl Dialect for Vapi {
             .message
             .ok_or_else(|| ReadError::missing("message"))?;
         let mut message: Message<'_> = json::part(raw, "message")?;
-        let message_type = payload::required(message.message_type.take(), "message.type")?;
+        let message_type = payload::required(message.named.take(), "message.type")?;
         let matter = matter(&message_type, &message, raw)?;
         Ok(CallEvent {
             call: call(&message_type, message)?,
@@ -383,10 +383,13 @@ fn call(message_type: &str, message: Message<'_>) -> Result<Call, ReadError> {
     Ok(Call {
         platform: NAME,
         org_id: payload::optional(call.org_id, "message.call.orgId")?,
-        agent_id: payload::optional(
-            call.assistant_id.or(told.id).or(own.id),
-            "message.call.assistantId",
-        )?,
+        agent_id: match (call.assistant_id, told.id.or(own.id)) {
+            (Some(id), _) => payload::short(id, "message.call.assistantId")?,
+            // Whoever is described in full may have any id, or none.
+            (None, id) => id
+                .filter(|id| id.len() <= payload::MAX_WORD_BYTES)
+                .unwrap_or_default(),
+        },
         call_id: id,
         status: payload::optional(call.status, "message.call.status")?,
         call_data: payload::merged([

@@ -63,7 +63,7 @@ async fn json_that_is_no_object_is_refused() {
         let reply = server.hook(&source, &body).await;
         assert_eq!(
             (reply.status, &reply.body["code"]),
-            (422, &json!("invalid_field")),
+            (400, &json!("invalid_field")),
             "{body}"
         );
     }
@@ -89,12 +89,12 @@ async fn a_required_field_that_is_missing_is_named() {
                 .hook(&source, &sample.clone().with(json!({field: null})))
                 .await;
             println!("{} without {field}: {}", sample["type"], reply.text);
-            reply.expect_problem(422, "missing_field", Some(field));
+            reply.expect_problem(400, "missing_field", Some(field));
         }
     }
     let nameless = payload::tool().with(json!({"toolName": null}));
     let reply = server.hook(&source, &nameless).await;
-    reply.expect_problem(422, "missing_field", Some("toolName"));
+    reply.expect_problem(400, "missing_field", Some("toolName"));
     assert_eq!(server.contents().await, before);
 }
 
@@ -177,7 +177,7 @@ async fn a_field_of_the_wrong_type_is_named() {
     let mut wrong = Vec::new();
     for (sample, change, field) in cases {
         let reply = server.hook(&source, &sample.with(change.clone())).await;
-        if let Err(difference) = reply.is_problem(422, "invalid_field", Some(field)) {
+        if let Err(difference) = reply.is_problem(400, "invalid_field", Some(field)) {
             wrong.push(format!("{change}: {difference}"));
         }
     }

@@ -133,10 +133,15 @@ async fn a_source_does_not_take_an_impossible_verdict() {
 async fn a_binding_does_not_take_an_impossible_verdict() {
     let server = Server::start();
     server.install("start-gate").await;
+    let source = server.source("main-line").await;
     let before = server.contents().await;
     let mut wrong = Vec::new();
     for (on_failure, code, field) in rows() {
-        let binding = json!({"plugin": "start-gate", "on_failure": on_failure});
+        let binding = json!({
+            "plugin": "start-gate",
+            "selector": {"source": source.id},
+            "on_failure": on_failure,
+        });
         let reply = server.post("/bindings", &binding).await;
         if let Err(difference) = reply.is_problem(422, code, Some(&format!("on_failure.{field}"))) {
             wrong.push(format!("{on_failure}: {difference}"));
@@ -144,4 +149,30 @@ async fn a_binding_does_not_take_an_impossible_verdict() {
     }
     assert_none_wrong(&wrong);
     assert_eq!(server.contents().await, before);
+}
+
+/// A binding for all sources may be for platforms that are not there yet.
+#[tokio::test]
+async fn a_binding_for_all_sources_takes_what_some_platform_can_send() {
+    let server = Server::start();
+    server.install("start-gate").await;
+    for (on_failure, taken) in [
+        // Retell's calls start with any configuration, DSAI's cannot be rejected.
+        (
+            json!({"start": {"decision": "accept", "agent_config": {}}}),
+            true,
+        ),
+        (
+            json!({"start": {"decision": "reject", "reason": "closed"}}),
+            true,
+        ),
+        (
+            json!({"start": {"decision": "accept", "agent_config": []}}),
+            false,
+        ),
+    ] {
+        let binding = json!({"plugin": "start-gate", "on_failure": on_failure});
+        let reply = server.post("/bindings", &binding).await;
+        assert_eq!(reply.status == 201, taken, "{on_failure}: {}", reply.text);
+    }
 }

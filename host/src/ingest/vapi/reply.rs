@@ -171,12 +171,11 @@ pub(super) fn join(parts: &[(&CallEvent, &Reply)]) -> Json {
             Reply::Body(body) => payload::lenient(Some(body)),
             Reply::Unavailable => None,
         };
-        match own {
-            Some(own) => all.extend(own.results),
-            None => {
-                let none = outcome(asked, ToolOutcome::Error("there is no answer"));
-                all.extend(to_raw_value(&none).ok());
-            }
+        if let Some(own) = own {
+            all.extend(own.results);
+        } else {
+            let none = outcome(asked, ToolOutcome::Error("there is no answer"));
+            all.extend(to_raw_value(&none).ok());
         }
     }
     to_raw_value(&BTreeMap::from([("results", all)])).unwrap_or_else(|_| empty_object())

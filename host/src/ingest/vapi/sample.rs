@@ -18,7 +18,7 @@ struct Payload<'a> {
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
     #[serde(rename = "type")]
-    message_type: &'static str,
+    named: &'static str,
     timestamp: i64,
     call: Call<'a>,
     customer: Party<'a>,
@@ -65,7 +65,7 @@ struct Call<'a> {
     created_at: String,
     updated_at: String,
     #[serde(rename = "type")]
-    call_type: &'static str,
+    way: &'static str,
     status: &'static str,
     assistant_id: Option<&'a str>,
     assistant: Assistant<'a>,
@@ -87,14 +87,14 @@ pub(super) fn write(sample: &Sample) -> Option<Json> {
     let assistant = (message_type != ASSISTANT_REQUEST).then_some(sample.agent_id.as_str());
     payload::written(&Payload {
         message: Message {
-            message_type,
+            named: message_type,
             timestamp: sample.now.as_millisecond(),
             call: Call {
                 id: &sample.call_id,
                 org_id: "org_test",
                 created_at: payload::before(sample.now, 60),
                 updated_at: payload::before(sample.now, 0),
-                call_type: "inboundPhoneCall",
+                way: "inboundPhoneCall",
                 status,
                 assistant_id: assistant,
                 assistant: Assistant {

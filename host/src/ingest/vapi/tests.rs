@@ -17,8 +17,8 @@ fn json(text: &str) -> Json {
     RawValue::from_string(text.to_owned()).unwrap()
 }
 
-fn rendered(asked: &str, answer: Answer) -> Result<String, InvalidAnswer> {
-    match ingest::render(&Vapi, &parse(asked), &answer)? {
+fn rendered(asked: &str, answer: &Answer) -> Result<String, InvalidAnswer> {
+    match ingest::render(&Vapi, &parse(asked), answer)? {
         Some(Reply::Body(body)) => Ok(body.get().to_owned()),
         other => panic!("{other:?}"),
     }
@@ -189,10 +189,10 @@ fn a_call_starts_with_an_assistant_or_not_at_all() {
     let request = fixture!("assistant-request");
     let assistant = r#"{"assistantId":"a"}"#;
     assert_eq!(
-        rendered(request, accept(Some(assistant), None)).unwrap(),
+        rendered(request, &accept(Some(assistant), None)).unwrap(),
         assistant
     );
-    let lacking = rendered(request, accept(None, None)).unwrap_err();
+    let lacking = rendered(request, &accept(None, None)).unwrap_err();
     assert!(
         lacking.to_string().contains("agent_config of the source"),
         "{lacking}"
@@ -204,12 +204,12 @@ fn a_call_starts_with_an_assistant_or_not_at_all() {
         r#"{"primaryLanguage":"en"}"#,
     ] {
         assert!(
-            rendered(request, accept(Some(wrong), None)).is_err(),
+            rendered(request, &accept(Some(wrong), None)).is_err(),
             "{wrong}"
         );
     }
     let reason = Reason::try_from("We are closed.".to_owned()).unwrap();
-    let rejected = rendered(request, Answer::Start(StartAnswer::Reject { reason }));
+    let rejected = rendered(request, &Answer::Start(StartAnswer::Reject { reason }));
     assert_eq!(rejected.unwrap(), r#"{"error":"We are closed."}"#);
 }
 
@@ -234,7 +234,7 @@ fn additional_data_are_the_assistants_variables() {
             r#"{"destination":{"type":"number","number":"+14155550100"}}"#,
         ),
     ] {
-        let reply = rendered(request, accept(Some(config), Some(r#"{"n":1e400}"#)));
+        let reply = rendered(request, &accept(Some(config), Some(r#"{"n":1e400}"#)));
         assert_eq!(reply.unwrap(), wanted);
     }
 }
@@ -251,11 +251,11 @@ fn the_sources_assistant_stands_in_for_the_plugins() {
 fn a_campaign_is_told_whom_to_call() {
     let predial = fixture!("campaign.predial");
     assert_eq!(
-        rendered(predial, accept(None, None)).unwrap(),
+        rendered(predial, &accept(None, None)).unwrap(),
         r#"{"eligible":true}"#
     );
     let reason = Reason::try_from("called twice today".to_owned()).unwrap();
-    let rejected = rendered(predial, Answer::Start(StartAnswer::Reject { reason }));
+    let rejected = rendered(predial, &Answer::Start(StartAnswer::Reject { reason }));
     assert_eq!(rejected.unwrap(), r#"{"eligible":false}"#);
 }
 
@@ -333,7 +333,7 @@ fn a_tools_result_is_one_line_of_text() {
         let answer = Answer::Tool(ToolAnswer::Answer {
             result: json(result),
         });
-        let reply = rendered(fixture!("tool-calls"), answer).unwrap();
+        let reply = rendered(fixture!("tool-calls"), &answer).unwrap();
         let whole = format!(
             r#"{{"results":[{{"name":"getWeatherByCity","toolCallId":"call_51kj","result":"{wanted}"}}]}}"#
         );

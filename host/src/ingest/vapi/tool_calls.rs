@@ -69,40 +69,46 @@ pub(super) fn only(message: &RawValue) -> Result<ToolCall, ReadError> {
 }
 
 fn read(raw: &RawValue, at: &str) -> Result<ToolCall, ReadError> {
-    let form: CallForm<'_> = json::part(raw, at)?;
-    // Within its tool, the tool's own parameters are a schema and no arguments.
-    let (inner, at) = match form.tool_call {
-        Some(inner) => {
-            let at = format!("{at}.toolCall");
-            (json::part::<CallForm<'_>>(inner, &at)?, at)
-        }
-        None => (CallForm::default(), at.to_owned()),
+    let outer: CallForm<'_> = json::part(raw, at)?;
+    let Some(inner) = outer.tool_call else {
+        return outer.read(at, None);
     };
-    let outer_name = form.name;
-    let form = if form.tool_call.is_some() {
-        inner
-    } else {
-        CallForm { name: None, ..form }
-    };
-    let function = form.function.unwrap_or_default();
-    let name = form.name.or(function.name).or(outer_name);
-    let arguments = [
-        (form.parameters, "parameters"),
-        (form.arguments, "arguments"),
-        (function.arguments, "function.arguments"),
-        (function.parameters, "function.parameters"),
-    ];
-    let given = arguments
-        .into_iter()
-        .find_map(|(raw, field)| Some((raw?, field)));
-    Ok(ToolCall {
-        id: payload::required(form.id, format!("{at}.id"))?,
-        name: payload::required(name, format!("{at}.name"))?,
-        arguments: match given {
-            Some((raw, field)) => object(raw, &format!("{at}.{field}"))?,
-            None => empty_object(),
-        },
-    })
+    // Within its tool: the tool's own parameters are a schema and no arguments.
+    let inner_at = format!("{at}.toolCall");
+    let inner: CallForm<'_> = json::part(inner, &inner_at)?;
+    let name = outer.name.map(|name| (name, format!("{at}.name")));
+    inner.read(&inner_at, name)
+}
+
+impl CallForm<'_> {
+    /// With the name of its tool, if it has none itself.
+    fn read(self, at: &str, tool: Option<(String, String)>) -> Result<ToolCall, ReadError> {
+        let function = self.function.unwrap_or_default();
+        let name = [(self.name, "name"), (function.name, "function.name")]
+            .into_iter()
+            .find_map(|(name, field)| Some((name?, format!("{at}.{field}"))));
+        let (name, name_at) = match name.or(tool) {
+            Some((name, at)) => (Some(name), at),
+            None => (None, format!("{at}.name")),
+        };
+        let arguments = [
+            (self.parameters, "parameters"),
+            (self.arguments, "arguments"),
+            (function.arguments, "function.arguments"),
+            (function.parameters, "function.parameters"),
+        ];
+        let given = arguments
+            .into_iter()
+            .find_map(|(raw, field)| Some((raw?, field)));
+        Ok(ToolCall {
+            id: payload::required(self.id, format!("{at}.id"))?,
+            name: payload::required(name, name_at)?,
+            arguments: match given {
+                Some((raw, field)) => object(raw, &format!("{at}.{field}"))?,
+                None => empty_object(),
+            },
+        })
+    }
 }
 
 /// Arguments as an object, or as the text of one.
@@ -123,23 +129,25 @@ fn object(raw: &RawValue, at: &str) -> Result<Json, ReadError> {
     }
 }
 
+/// What a message is about.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "type")]
+    named: String,
+}
+
 /// The payloads of one call each; none if there is one call or none.
 pub(super) fn split(text: &str) -> Result<Option<Vec<Json>>, ReadError> {
     // Most messages are about something else, and need not be looked into.
     if !text.contains(TOOL_CALLS) {
         return Ok(None);
     }
-    #[derive(Deserialize)]
-    struct Kind<'a> {
-        #[serde(rename = "type")]
-        message_type: &'a str,
-    }
     let payload: Fields = json::object(text)?;
     let Some(message) = payload.get("message") else {
         return Ok(None);
     };
-    let kind: Option<Kind<'_>> = payload::lenient(Some(message));
-    if kind.is_none_or(|it| it.message_type != TOOL_CALLS) {
+    let kind: Option<Kind> = payload::lenient(Some(message));
+    if kind.is_none_or(|it| it.named != TOOL_CALLS) {
         return Ok(None);
     }
     let fields: Fields = json::part(message, "message")?;

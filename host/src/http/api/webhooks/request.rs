@@ -317,7 +317,7 @@ impl Content {
     /// What the platform would send.
     pub(super) fn payload(&self, dialect: &dyn Dialect, topic: Topic) -> Result<Json, Problem> {
         let sample = Sample {
-            call_id: Uuid::now_v7().to_string(),
+            call_id: format!("test-{}", Uuid::now_v7().simple()),
             agent_id: self.agent_id.clone(),
             call_data: self.call_data.clone(),
             agent_data: self.agent_data.clone(),
