@@ -1,14 +1,30 @@
-// What people write instead: the handler of the platform's documentation (express.json(),
-// a switch over the payload's type), with the block list of start-gate for its decision.
-// Left out are the documentation's console.log of each webhook and its check of the
-// signature, which would only make it slower.
+// What people write instead: the handler of the platform's documentation, with the block
+// list of start-gate for its decision: express.json(), a log line for each webhook, its
+// check of the signature, a switch over the payload's type. LIGHT=1 leaves out line and
+// signature.
 //
 // Prints its address, and serves until it is killed.
 'use strict';
 
+const crypto = require('crypto');
 const express = require('express');
 
+const light = process.env.LIGHT === '1';
+const secret = process.env.WEBHOOK_SECRET;
 const blocked = new Set(['+14155550666']);
+
+function validateWebhook(req) {
+  const signature = req.headers['x-blackbox-signature'];
+  if (!signature) {
+    throw new Error('Missing signature header');
+  }
+  const payload = JSON.stringify(req.body);
+  const expected = crypto.createHmac('sha256', secret).update(payload).digest('hex');
+  const given = signature.replace(/^sha256=/, '');
+  if (!crypto.timingSafeEqual(Buffer.from(given), Buffer.from(expected))) {
+    throw new Error('Invalid signature');
+  }
+}
 
 function answer(payload) {
   switch (payload.type) {
@@ -25,6 +41,15 @@ const app = express();
 app.use(express.json());
 
 app.post('/hooks/:source', async (req, res) => {
+  if (!light) {
+    console.log('Webhook received:', req.body.type);
+    try {
+      validateWebhook(req);
+    } catch (error) {
+      console.error('Webhook validation failed:', error);
+      return res.status(401).json({ error: 'Unauthorized' });
+    }
+  }
   try {
     res.status(200).json(answer(req.body));
   } catch (error) {

@@ -27,6 +27,15 @@ pub(super) struct Subject {
     host: std::path::PathBuf,
 }
 
+/// Memory that is resident.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resident {
+    pub(super) whole_kb: f64,
+    /// Of this, what is not backed by a file. The rest the system may drop when it needs
+    /// room, as it can read compiled code again.
+    pub(super) own_kb: f64,
+}
+
 /// A source as it was created.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
@@ -143,12 +152,19 @@ impl Subject {
         }
     }
 
-    /// Resident memory, in kB.
-    pub(super) fn resident_kb(&self) -> Result<f64> {
+    /// What is resident of its memory.
+    pub(super) fn resident(&self) -> Result<Resident> {
         let path = format!("/proc/{}/status", self.server.id());
         let status = std::fs::read_to_string(&path)?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-        kilobytes.with_context(|| format!("{path} has no VmRSS"))
+        let figure = |name: &str| -> Result<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.map(|rest| rest.trim_start_matches(':').trim());
+            let number = number.and_then(|rest| rest.trim_end_matches(" kB").parse().ok());
+            number.with_context(|| format!("{path} has no {name}"))
+        };
+        Ok(Resident {
+            whole_kb: figure("VmRSS")?,
+            own_kb: figure("RssAnon")?,
+        })
     }
 }

@@ -5,6 +5,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::bench::load::{Load, Target};
+use crate::bench::peers::express::Handler;
 use crate::bench::peers::{Peer, bare, express, wasmtime_serve};
 use crate::bench::report::Report;
 use crate::bench::rounds::{Samples, in_turn};
@@ -14,12 +15,14 @@ use crate::bench::subject::Subject;
 pub(super) const FIGURES: &[&str] = &[
     "bare_rps",
     "express_rps",
+    "express_light_rps",
     "wasmtime_serve_rps",
     "decision_rps",
     "decision_nojournal_rps",
     "decision_vs_bare",
     "decision_nojournal_vs_bare",
     "decision_vs_express",
+    "decision_nojournal_vs_express_light",
     "decision_vs_wasmtime_serve",
 ];
 
@@ -52,7 +55,8 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
     let (_light, light) = gate(stage, nothing_kept, false)?;
     let bare = bare::start(&stage.programs)?;
     let others = [
-        ("express", express::start()),
+        ("express", express::start(Handler::Whole)),
+        ("express_light", express::start(Handler::Light)),
         ("wasmtime_serve", wasmtime_serve::start()),
     ];
 
@@ -87,6 +91,7 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
         ("decision", "bare"),
         ("decision_nojournal", "bare"),
         ("decision", "express"),
+        ("decision_nojournal", "express_light"),
         ("decision", "wasmtime_serve"),
     ] {
         if let (Some(ours), Some(theirs)) = (of(one), of(other)) {

@@ -18,6 +18,7 @@ use crate::bench::subject::Subject;
 pub(super) const FIGURES: &[&str] = &[
     "rss_mb_idle",
     "rss_kb_per_plugin",
+    "rss_own_kb_per_plugin",
     "rss_kb_per_plugin_uncalled",
     "rps_1000_plugins_vs_1",
 ];
@@ -34,13 +35,13 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
     }
     let mut subject = Subject::start(stage, SETTINGS)?;
     subject.restart()?;
-    let idle = subject.resident_kb()?;
-    report.add("rss_mb_idle", Samples::one(idle / 1024.0));
+    let idle = subject.resident()?;
+    report.add("rss_mb_idle", Samples::one(idle.whole_kb / 1024.0));
 
     let spread = bind_many(stage, &subject, count)?;
     subject.restart()?;
-    let per_plugin = |resident: f64| Samples::one((resident - idle) / count as f64);
-    let bound = subject.resident_kb()?;
+    let per_plugin = |more: f64| Samples::one(more / count as f64);
+    let bound = subject.resident()?.whole_kb - idle.whole_kb;
     report.add("rss_kb_per_plugin_uncalled", per_plugin(bound));
 
     let of = |samples: &[Sample]| Target {
@@ -54,8 +55,10 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
         ..Load::full(1)
     };
     many.ask(&stage.programs, each_once, Rounds::once())?;
-    let called = subject.resident_kb()?;
-    report.add("rss_kb_per_plugin", per_plugin(called));
+    let called = subject.resident()?;
+    let (whole, own) = (called.whole_kb - idle.whole_kb, called.own_kb - idle.own_kb);
+    report.add("rss_kb_per_plugin", per_plugin(whole));
+    report.add("rss_own_kb_per_plugin", per_plugin(own));
 
     let samples = in_turn(stage.rounds.count, &[one, many], |target| {
         let came = target.ask(&stage.programs, Load::full(CONNECTIONS), stage.rounds)?;

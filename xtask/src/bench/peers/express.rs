@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use super::Peer;
 use crate::bench::programs::Serving;
 use crate::bench::report;
+use crate::bench::subject::KEY;
 use crate::guests::languages::package::{self, Package};
 use crate::guests::{lock, repository, run_within};
 
@@ -24,7 +25,16 @@ const EXPRESS: Package = Package {
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(5);
 
-pub(in crate::bench) fn start() -> Result<Peer> {
+/// How much of the documentation's handler it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::bench) enum Handler {
+    /// All of it: as the server is asked, requests are proven, and something is kept.
+    Whole,
+    /// Neither its check of the signature nor its log line.
+    Light,
+}
+
+pub(in crate::bench) fn start(handler: Handler) -> Result<Peer> {
     let root = repository();
     let tools = report::folder().join("tools");
     std::fs::create_dir_all(&tools)?;
@@ -36,6 +46,8 @@ pub(in crate::bench) fn start() -> Result<Peer> {
     let mut node = Command::new("node");
     node.arg(root.join(FOLDER).join("server.js"))
         .env("NODE_ENV", "production")
+        .env("WEBHOOK_SECRET", KEY)
+        .env("LIGHT", if handler == Handler::Light { "1" } else { "0" })
         .env("NODE_PATH", folder.join("node_modules"));
     let serving = Serving::start(node)?;
     Ok(Peer { serving })
