@@ -58,7 +58,13 @@ fn draw(order: &Order) -> Result<()> {
         .y_label_area_size(64)
         .build_cartesian_2d((across.0..across.1).log_scale(), (up.0..up.1).log_scale())?;
     let [x, y] = &order.axes;
-    chart.configure_mesh().x_desc(x).y_desc(y).draw()?;
+    chart
+        .configure_mesh()
+        .x_desc(x)
+        .y_desc(y)
+        .x_label_formatter(&|value| value.to_string())
+        .y_label_formatter(&|value| value.to_string())
+        .draw()?;
     for (line, colour) in order.lines.iter().zip(COLOURS.iter().cycle()) {
         let style = colour.stroke_width(2);
         chart

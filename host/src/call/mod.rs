@@ -310,8 +310,10 @@ impl Switch {
         let forward = decided.forward;
         // What is not kept cannot be read back: nobody is told, and a repetition is asked
         // again.
-        let owes = forward.is_some() || !owed.is_empty();
-        let kept = handler == Handler::Tool || owes || self.store.keeps_answers();
+        let kept = self.store.keeps_answers()
+            || handler == Handler::Tool
+            || forward.is_some()
+            || !owed.is_empty();
         if reserved {
             let forward = forward.as_ref().map(|forward| (record, forward));
             self.store.answer(&decision, forward).await?;
