@@ -22,7 +22,7 @@ const THREADS: usize = 2;
 const CONNECT: Duration = Duration::from_secs(30);
 
 /// For an answer. A server that needs longer is not measured but broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const READ: usize = 16 << 10;
 

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{Job, Outcome, Tally, Window, reply, tally};
 
 /// For an answer. A server that needs longer is not measured but broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const READ: usize = 16 << 10;
 
