@@ -30,7 +30,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Where the keys are that seal secrets.
     pub keys: KeySource,
-    /// What storing an answered question promises before its reply leaves.
+    /// What storing an answered question promises before its reply leaves. A start or a
+    /// transfer that is promised nothing is not stored, unless something is owed for it.
     pub answers: Durability,
     pub limits: Limits,
     /// The most that bindings can ask for.
@@ -202,6 +203,7 @@ struct StoreSection {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Survive {
+    Nothing,
     ProcessDeath,
     PowerLoss,
 }
@@ -257,6 +259,7 @@ impl Config {
                 (None, None) => KeySource::DataFolder,
             },
             answers: match file.store.answers_survive {
+                Survive::Nothing => Durability::Nothing,
                 Survive::ProcessDeath => Durability::Process,
                 Survive::PowerLoss => Durability::PowerLoss,
             },

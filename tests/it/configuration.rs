@@ -60,6 +60,24 @@ async fn answers_can_be_made_to_survive_a_power_loss() {
 }
 
 #[tokio::test]
+async fn answers_that_need_not_survive_are_given_and_not_kept() {
+    let (launch, _) = with_file("[store]\nanswers_survive = \"nothing\"\n");
+    let server = launch.start();
+    let source = server.source("main-line").await;
+    let first = server.hook(&source, &payload::start()).await;
+    assert_eq!(first.expect(200), json!({"accept": true}));
+    // Repeated, it is asked again, as an event of its own.
+    let again = server.hook(&source, &payload::start()).await;
+    assert_eq!(again.expect(200), json!({"accept": true}));
+    // What has to run once, or was acknowledged, is kept all the same.
+    let tool = server.hook(&source, &payload::tool()).await.event();
+    let notice = server.hook(&source, &payload::completed()).await.event();
+    let kept: Vec<_> = server.all("/events").await;
+    let kept: Vec<_> = kept.iter().map(|event| event["id"].clone()).collect();
+    assert_eq!(kept, [json!(notice), json!(tool)]);
+}
+
+#[tokio::test]
 async fn logs_can_be_json_lines() {
     let (launch, _) = with_file("[log]\nformat = \"json\"\n");
     let mut server = launch.start();

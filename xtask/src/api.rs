@@ -1,7 +1,7 @@
 //! The requests of the administrator and of the platform.
 //!
-//! Unlike the demo's, a refusal here is an answer like every other. Neighbours: `hostile`
-//! and `faults`.
+//! Unlike the demo's, a refusal here is an answer like every other. Neighbours: `hostile`,
+//! `faults` and `bench`.
 
 use std::time::Duration;
 
@@ -64,6 +64,17 @@ impl Api {
             request
                 .header("authorization", &self.bearer)
                 .send_json(body)?,
+        )
+    }
+
+    /// Changes a thing, whatever its revision.
+    pub(crate) fn patch(&self, path: &str, change: &Value) -> Result<Reply> {
+        let request = self.agent.patch(format!("{}/api/v1{path}", self.url));
+        let request = request.header("if-match", "*");
+        read(
+            request
+                .header("authorization", &self.bearer)
+                .send_json(change)?,
         )
     }
 

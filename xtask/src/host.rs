@@ -19,8 +19,22 @@ pub fn workspace() -> Result<&'static Path> {
 }
 
 /// The cargo that runs this task, else the one on the path.
+///
+/// It does not see what cargo tells the programs it runs of their package: some build
+/// scripts look at that, and so half of the workspace would be built anew whenever
+/// somebody goes from `cargo xtask` to cargo itself and back.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if name
+            .to_str()
+            .is_some_and(|name| told.iter().any(|it| name.starts_with(it)))
+        {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// The host, built with the development profile unless one was named.

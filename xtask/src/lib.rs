@@ -2,6 +2,7 @@
 //! the demo use the same guests that `cargo xtask guests` builds.
 
 mod api;
+pub mod bench;
 pub mod checks;
 pub mod demo;
 pub mod faults;

@@ -14,6 +14,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure how fast the server is, beside others that do the same.
+    Bench(xtask::bench::Options),
     /// Build every guest component: the example plugins and the guests of tests.
     Guests,
     /// Try everything on this machine: build, start, upload, bind, send, show.
@@ -32,6 +34,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Command::Bench(options) => xtask::bench::run(&options),
         Command::Guests => guests(),
         Command::Demo(options) => xtask::demo::run(options),
         Command::Faults(options) => xtask::faults::run(&options),

@@ -1,7 +1,7 @@
 //! The host as a child process: started on an empty store, stopped by its id.
 //!
 //! Neighbours: `demo` shows it, `hostile` attacks it, `faults` kills it and starts it
-//! again.
+//! again, `bench` measures it.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};

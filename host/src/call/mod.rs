@@ -320,17 +320,25 @@ impl Switch {
             log: decided.log,
         };
         let forward = decided.forward;
+        // What is not kept cannot be read back: nobody is told, and a repetition is asked
+        // again.
+        let kept = self.store.keeps_answers()
+            || handler == Handler::Tool
+            || forward.is_some()
+            || !owed.is_empty();
         if reserved {
             let forward = forward.as_ref().map(|forward| (record, forward));
             self.store.answer(&decision, forward).await?;
-        } else {
+        } else if kept {
             let forward = forward.as_ref();
             self.store.record(record, &decision, &owed, forward).await?;
             stand_for(place.as_mut(), record.id);
             self.tell_event(record);
             self.ring(record, &owed);
         }
-        self.tell_decision(record, &decision, forward.as_ref());
+        if kept {
+            self.tell_decision(record, &decision, forward.as_ref());
+        }
         let decided = Decided {
             decision: decision.decision,
             log: decision.log,

@@ -80,6 +80,8 @@ use crate::domain::organization::Quotas;
 /// What an acknowledgement promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
+    /// Nothing: it is not written at all. Only answers can be asked to be that light.
+    Nothing,
     /// Survives the death of the process.
     Process,
     /// Survives the loss of power.
@@ -169,6 +171,11 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         Ok(())
+    }
+
+    /// Whether answered questions are kept that owe nobody anything.
+    pub fn keeps_answers(&self) -> bool {
+        self.answers != Durability::Nothing
     }
 
     /// Changes whenever anything that people set up does. Whoever keeps a copy of them reads

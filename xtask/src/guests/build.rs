@@ -27,21 +27,39 @@ pub(super) fn build(
         components.len(),
         toolchain.name
     );
+    let built = run(toolchain, &root.join("plugins"), folder)?;
+    for (guest, component) in components {
+        replace(component, &file_of(&built, guest))?;
+    }
+    Ok(())
+}
+
+/// Builds one component from a workspace of its own, with the same library.
+pub(super) fn build_apart(
+    toolchain: &Toolchain,
+    workspace: &Path,
+    folder: &Path,
+    package: &str,
+) -> Result<PathBuf> {
+    let built = run(toolchain, workspace, folder)?;
+    Ok(file_of(&built, package))
+}
+
+/// Where what was built is.
+fn run(toolchain: &Toolchain, workspace: &Path, folder: &Path) -> Result<PathBuf> {
     let target = folder.join("build");
     let mut cargo = toolchain.cargo_build();
     let status = cargo
-        .current_dir(root.join("plugins"))
+        .current_dir(workspace)
         .env("CARGO_TARGET_DIR", &target)
         .status()
         .with_context(|| format!("cannot run {}", cargo.get_program().display()))?;
     ensure!(status.success(), "the guests do not build: {status}");
+    Ok(target.join(TARGET).join("release"))
+}
 
-    let built = target.join(TARGET).join("release");
-    for (guest, component) in components {
-        let file = built.join(format!("{}.wasm", guest.replace('-', "_")));
-        replace(component, &file)?;
-    }
-    Ok(())
+fn file_of(built: &Path, package: &str) -> PathBuf {
+    built.join(format!("{}.wasm", package.replace('-', "_")))
 }
 
 /// Puts a copy in place of the old component at once: a test that is reading

@@ -24,6 +24,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 
+pub(crate) use self::toolchain::run_within;
 use self::{sources::Sources, toolchain::Toolchain};
 
 /// The built guests.
@@ -93,6 +94,15 @@ fn find_or_build() -> Result<Guests> {
     build::build(&toolchain, &root, &folder, &components)?;
     fs::write(&stamp, fingerprint).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(Guests { components })
+}
+
+/// Builds a component that is no plugin, from a workspace of its own in that folder.
+pub(crate) fn apart(workspace: &Path, package: &str) -> Result<PathBuf> {
+    let folder = target_folder(&repository()).join("guests");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let _lock = lock(&folder)?;
+    let toolchain = Toolchain::installed_or_install()?;
+    build::build_apart(&toolchain, workspace, &folder, package)
 }
 
 fn is_built(stamp: &Path, fingerprint: &str, components: &BTreeMap<String, PathBuf>) -> bool {

@@ -132,7 +132,7 @@ fn sysroot() -> Result<PathBuf> {
 }
 
 /// Runs an installer, but not for ever.
-pub(super) fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
+pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
     const POLL: Duration = Duration::from_millis(50);
     let deadline = Instant::now() + limit;
     // Standard output belongs to the caller, which may be piped somewhere.

@@ -13,7 +13,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{empty, is_on_path};
+use super::empty;
+pub(crate) use super::is_on_path;
 use crate::guests::{sources::digest_of, toolchain::run_within};
 
 /// The largest has some 340 MB unpacked.
