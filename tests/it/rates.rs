@@ -225,10 +225,12 @@ async fn a_token_over_its_rate_is_refused_until_it_waits_and_others_are_not() {
 
 #[tokio::test]
 async fn what_is_refused_by_a_rate_is_a_line_for_operators() {
-    let server = Server::start();
+    let mut server = Server::start();
     let source = limited(&server, "one", 1).await;
     refused(async || start(&server, &source).await).await;
-    let log = server.log();
+    server.ask_to_end();
+    server.ended(Duration::from_secs(30));
+    let log = server.whole_log();
     let line = log
         .lines()
         .find(|line| line.contains("a source brings more webhooks than it may"));
