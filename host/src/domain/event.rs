@@ -8,6 +8,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::Json;
 use super::plugin::Handler;
@@ -206,6 +207,14 @@ impl CallEvent {
     pub fn tool(&self) -> Option<&str> {
         match &self.matter {
             Matter::Question(Question::Tool { name, .. }) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What a call that is asked about would start with, if anybody has said so.
+    pub fn agent_config(&self) -> Option<&RawValue> {
+        match &self.matter {
+            Matter::Question(Question::Start { agent_config }) => agent_config.as_deref(),
             _ => None,
         }
     }

@@ -135,11 +135,7 @@ impl Dialect for Dsai {
         agent_config: Option<&RawValue>,
         additional_data: Option<&RawValue>,
     ) -> Result<Json, InvalidAnswer> {
-        let own = match &asked.matter {
-            Matter::Question(Question::Start { agent_config }) => agent_config.as_deref(),
-            _ => None,
-        };
-        let config = agent_config.or(own);
+        let config = agent_config.or(asked.agent_config());
         if let Some(config) = config {
             let fields = payload::fields(config, "agent-config")?;
             if !fields.get("sts_url").is_some_and(|url| is_websocket(url)) {

@@ -135,11 +135,7 @@ impl Dialect for Retell {
         agent_config: Option<&RawValue>,
         additional_data: Option<&RawValue>,
     ) -> Result<Json, InvalidAnswer> {
-        let own = match &asked.matter {
-            Matter::Question(Question::Start { agent_config }) => agent_config.as_deref(),
-            _ => None,
-        };
-        let mut reply = match agent_config.or(own) {
+        let mut reply = match agent_config.or(asked.agent_config()) {
             Some(config) => payload::fields(config, "agent-config")?,
             None => Fields::new(),
         };

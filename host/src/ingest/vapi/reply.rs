@@ -43,11 +43,7 @@ pub(super) fn accept(
     if asked.platform_type == PREDIAL {
         return payload::reply(&json!({"eligible": true}));
     }
-    let own = match &asked.matter {
-        Matter::Question(Question::Start { agent_config }) => agent_config.as_deref(),
-        _ => None,
-    };
-    let Some(config) = agent_config.or(own) else {
+    let Some(config) = agent_config.or(asked.agent_config()) else {
         return Err(InvalidAnswer::NoAgentConfig {
             platform: NAME,
             wanted: WANTED,
