@@ -20,10 +20,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 
-/// The server's own, so that nobody is ahead by it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// As `ingest/dasha.rs` reads it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -28,10 +28,6 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-/// The server's own, so that nobody is ahead by it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
