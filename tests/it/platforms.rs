@@ -189,8 +189,9 @@ async fn several_tool_calls_in_one_message_are_each_answered_once() {
         ),
         call("three", "nobody_answers_this", json!({})),
     ]);
+    // No call is named, as in the platform's own page: the tool calls' ids are enough.
     let message = json!({"message": {
-        "type": "tool-calls", "toolCallList": calls, "toolCalls": calls, "call": {"id": "c"},
+        "type": "tool-calls", "toolCallList": calls, "toolCalls": calls,
     }});
     let reply = server.hook(&source, &message).await;
     let events: Vec<_> = reply

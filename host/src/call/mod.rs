@@ -224,7 +224,7 @@ impl Switch {
         let received = async {
             match parts {
                 Parts::One(part) => self.once(route, part, arrival).await,
-                Parts::Several(parts) => self.several(route, parts, arrival).await,
+                Parts::Several(parts, join) => self.several(route, parts, join, arrival).await,
             }
         };
         timeout_at(arrival.at + wait, received)

@@ -12,14 +12,15 @@ use futures_util::future::try_join_all;
 
 use super::{Arrival, CallError, Received, Route, Switch};
 use crate::domain::event::CallEvent;
+use crate::domain::plugin::Handler;
 use crate::domain::repeat::Fingerprint;
 use crate::domain::source::{Patience, Source};
-use crate::ingest::{self, Inbound, Reply, fingerprint};
+use crate::ingest::{self, Bodies, Inbound, Join, Reply, Split, fingerprint};
 use crate::json::{self, ReadError};
 
 pub(super) enum Parts {
     One(Part),
-    Several(Vec<Part>),
+    Several(Vec<Part>, Join),
 }
 
 /// An event with the payload that is about it.
@@ -32,7 +33,7 @@ pub(super) struct Part {
 
 /// Reads what a request brings.
 pub(super) fn of(route: &Route, inbound: Inbound) -> Result<Parts, ReadError> {
-    let mut bodies = ingest::parts(route.dialect, &inbound.body)?;
+    let bodies = ingest::bodies(route.dialect, inbound.body.clone())?;
     let read = |place, inbound: Inbound| {
         let mut event = route.dialect.parse(json::text(&inbound.body)?)?;
         if event.call.agent_id.is_empty()
@@ -47,16 +48,16 @@ pub(super) fn of(route: &Route, inbound: Inbound) -> Result<Parts, ReadError> {
             place,
         })
     };
-    if bodies.len() == 1
-        && let Some(body) = bodies.pop()
-    {
-        return read(0, Inbound { body, ..inbound }).map(Parts::One);
+    match bodies {
+        Bodies::One(_) => read(0, inbound).map(Parts::One),
+        Bodies::Several(Split { payloads, join }) => {
+            let parts = payloads.into_iter().enumerate().map(|(place, body)| {
+                let inbound = inbound.clone();
+                read(place, Inbound { body, ..inbound })
+            });
+            Ok(Parts::Several(parts.collect::<Result<_, _>>()?, join))
+        }
     }
-    let parts = bodies.into_iter().enumerate().map(|(place, body)| {
-        let inbound = inbound.clone();
-        read(place, Inbound { body, ..inbound })
-    });
-    parts.collect::<Result<_, _>>().map(Parts::Several)
 }
 
 impl Parts {
@@ -64,7 +65,7 @@ impl Parts {
     pub(super) fn wait(&self, patience: &Patience) -> Duration {
         let parts = match self {
             Self::One(part) => std::slice::from_ref(part),
-            Self::Several(parts) => parts,
+            Self::Several(parts, _) => parts,
         };
         let waits = parts
             .iter()
@@ -76,7 +77,8 @@ impl Parts {
 impl Part {
     pub(super) fn fingerprint(&self, source: &Source) -> Option<Fingerprint> {
         // Before a call has an id, another call may well be asked about in the same words.
-        let anonymous = self.event.kind().is_question() && self.event.call.call_id.is_empty();
+        let starts = self.event.kind().handler() == Handler::Start;
+        let anonymous = starts && self.event.call.call_id.is_empty();
         let fingerprint =
             fingerprint::of(source.id, source.repeat_window, &self.inbound, self.place);
         fingerprint.filter(|it| !anonymous || it.is_identified())
@@ -89,6 +91,7 @@ impl Switch {
         self: &Arc<Self>,
         route: Arc<Route>,
         parts: Vec<Part>,
+        join: Join,
         arrival: Arrival,
     ) -> Result<Received, CallError> {
         let events: Vec<_> = parts.iter().map(|part| Arc::clone(&part.event)).collect();
@@ -105,7 +108,7 @@ impl Switch {
         let reply = if replies.iter().all(silent) {
             Reply::Unavailable
         } else {
-            Reply::Body(route.dialect.join(&replies))
+            Reply::Body(join(&replies))
         };
         let repeat = received.iter().all(|it| it.repeat);
         let mut received = received.into_iter();

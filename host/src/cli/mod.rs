@@ -1,9 +1,10 @@
 //! The command line: one file per command.
 //!
 //! `serve`, `invoke`, `inspect`, `key` and `compile` do things here, and `simulate` plays a
-//! platform; all others ask a running server by its API, and stand on these: [`client`] asks, [`profile`] is where and who,
-//! [`names`] takes names for ids, [`input`] reads what is given, [`paging`] and [`shown`]
-//! read and print lists, [`entries`] what happened, [`progress`] shows how long things go.
+//! platform; all others ask a running server by its API, and stand on these: [`client`]
+//! asks, [`profile`] is where and who, [`names`] takes names for ids, [`input`] reads what
+//! is given, [`paging`] and [`shown`] read and print lists, [`entries`] what happened,
+//! [`progress`] shows how long things go.
 
 mod client;
 mod confirm;

@@ -38,7 +38,7 @@ use crate::ingest::{self, Dialect};
     --target http://127.0.0.1:8080/hooks/src_…
   hookswitch simulate --dialect dasha --scenario call.toml --target URL --calls 1000 --at-once 32")]
 pub(super) struct Simulate {
-    /// The platform: dasha, dsai, generic, retell or vapi.
+    /// The platform: a dialect that sources can have.
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     dialect: Named,
     /// What happens (TOML or JSON); - is TOML from standard input.

@@ -173,7 +173,7 @@ impl<S> HmacHeader<S> {
 }
 
 /// A proof in whichever form its secrets are.
-pub trait Confidential: Sized {
+pub trait HoldsSecrets: Sized {
     type Secret;
     type With<T>;
 
@@ -187,7 +187,7 @@ pub trait Confidential: Sized {
     fn shown(&self) -> ShownProof;
 }
 
-impl<S> Confidential for Proof<S> {
+impl<S> HoldsSecrets for Proof<S> {
     type Secret = S;
     type With<T> = Proof<T>;
 
@@ -221,7 +221,7 @@ impl<S> Confidential for Proof<S> {
     }
 }
 
-impl<S> Confidential for Credential<S> {
+impl<S> HoldsSecrets for Credential<S> {
     type Secret = S;
     type With<T> = Credential<T>;
 

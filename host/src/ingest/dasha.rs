@@ -302,10 +302,10 @@ fn matter(payload: &mut Payload<'_>, payload_type: PayloadType) -> Result<Matter
                 None => payload::object_or_empty(payload.args, "args")?,
             },
         },
-        PayloadType::Completed => return Ok(Matter::Notice(Kind::COMPLETED)),
-        PayloadType::Failed => return Ok(Matter::Notice(Kind::FAILED)),
-        PayloadType::CallDeadLine => return Ok(Matter::Notice(Kind::DEADLINE)),
-        PayloadType::Unknown => return Ok(Matter::Notice(Kind::UNKNOWN)),
+        PayloadType::Completed
+        | PayloadType::Failed
+        | PayloadType::CallDeadLine
+        | PayloadType::Unknown => return Ok(Matter::Notice(Dasha.notice(payload_type.name()))),
     };
     Ok(Matter::Question(question))
 }

@@ -101,7 +101,6 @@ impl Dialect for Dsai {
         };
         let from = payload::lenient_text(parties.from);
         let to = payload::lenient_text(parties.to);
-        let known = NOTICES.iter().find(|(name, _)| *name == event_type);
         Ok(CallEvent {
             call: Call {
                 platform: NAME,
@@ -118,10 +117,10 @@ impl Dialect for Dsai {
                     ..Sip::default()
                 }),
             },
-            matter: match known {
-                _ if asks => Matter::Question(Question::Start { agent_config: None }),
-                Some((_, kind)) => Matter::Notice(kind.clone()),
-                None => Matter::Notice(Kind::UNKNOWN),
+            matter: if asks {
+                Matter::Question(Question::Start { agent_config: None })
+            } else {
+                Matter::Notice(self.notice(&event_type))
             },
             platform_type: event_type,
         })

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::payload;
 use super::proof::{self, Unproven};
-use super::{Claim, Dialect, Reply, Sample, Scheme, Signed, Topic};
+use super::{Claim, Dialect, NoKey, Reply, Sample, Scheme, Signed, Topic};
 use crate::domain::decision::{Answer, InvalidAnswer, Reason};
 use crate::domain::event::{Call, CallEvent, Kind, Matter};
 use crate::domain::id::EventId;
@@ -242,7 +242,7 @@ impl Scheme for StandardWebhooks {
     }
 
     fn prove(&self, secret: &Secret, headers: &mut HeaderMap, body: &[u8], now: Timestamp) {
-        let Some(key) = self.key(secret) else { return };
+        let Ok(key) = self.key(secret) else { return };
         proof::add(headers, ID, &format!("msg_{}", Uuid::now_v7().simple()));
         proof::add(headers, TIMESTAMP, &now.as_second().to_string());
         let given = |name| headers.get(name).map_or(&b""[..], |it| it.as_bytes());
@@ -252,12 +252,13 @@ impl Scheme for StandardWebhooks {
         proof::add(headers, SIGNATURE, &signature);
     }
 
-    fn key<'s>(&self, secret: &'s Secret) -> Option<Cow<'s, [u8]>> {
+    fn key<'s>(&self, secret: &'s Secret) -> Result<Cow<'s, [u8]>, NoKey> {
         let text = secret.expose();
-        let key = KEY
-            .decode(text.strip_prefix("whsec_").unwrap_or(text))
-            .ok()?;
-        (!key.is_empty()).then_some(Cow::Owned(key))
+        let key = KEY.decode(text.strip_prefix("whsec_").unwrap_or(text));
+        match key {
+            Ok(key) if !key.is_empty() => Ok(Cow::Owned(key)),
+            _ => Err(NoKey("whsec_ and the key in base64")),
+        }
     }
 }
 

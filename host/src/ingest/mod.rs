@@ -25,7 +25,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 pub use self::sample::{Said, Sample, Topic};
-pub use self::scheme::{Claim, Scheme, Signed};
+pub use self::scheme::{Claim, NoKey, Scheme, Signed};
+use crate::domain::Json;
 use crate::domain::decision::{
     Answer, InvalidAnswer, Reason, StartAnswer, Target, ToolAnswer, TransferAnswer,
 };
@@ -33,7 +34,6 @@ use crate::domain::event::{CallEvent, Kind, Matter, Question};
 use crate::domain::id::EventId;
 use crate::domain::plugin::Handler;
 use crate::domain::source::Patience;
-use crate::domain::{Json, empty_object};
 use crate::json::{self, ReadError};
 
 /// A request as it came in, nothing of it believed yet.
@@ -63,6 +63,24 @@ pub enum Mode {
     Warm,
 }
 
+/// The replies to what a payload was split into, as one.
+pub type Join = fn(&[(&CallEvent, &Reply)]) -> Json;
+
+/// Several questions that came in one payload.
+#[derive(Debug)]
+pub struct Split<T = Json> {
+    /// The payloads, each about one of them.
+    pub payloads: Vec<T>,
+    pub join: Join,
+}
+
+/// What a request's body holds.
+#[derive(Debug)]
+pub enum Bodies {
+    One(Bytes),
+    Several(Split<Bytes>),
+}
+
 /// One platform's wire format.
 pub trait Dialect: Send + Sync {
     /// Its name in a source's settings and in plugins (`call.platform`).
@@ -77,6 +95,12 @@ pub trait Dialect: Send + Sync {
     /// Its types that are notices, and what kind each is as a rule.
     fn notices(&self) -> &'static [(&'static str, Kind)];
 
+    /// The kind of a notice by its type, where the type alone tells it.
+    fn notice(&self, named: &str) -> Kind {
+        let known = self.notices().iter().find(|(name, _)| *name == named);
+        known.map_or(Kind::UNKNOWN, |(_, kind)| kind.clone())
+    }
+
     /// Headers that name the agent, for platforms that do not in the body.
     fn agent_headers(&self) -> &'static [&'static str] {
         &[]
@@ -84,7 +108,7 @@ pub trait Dialect: Send + Sync {
 
     /// A payload with several questions as payloads with one each; none if it has one,
     /// as nearly all have.
-    fn split(&self, _payload: &str) -> Result<Option<Vec<Json>>, ReadError> {
+    fn split(&self, _payload: &str) -> Result<Option<Split>, ReadError> {
         Ok(None)
     }
 
@@ -125,15 +149,6 @@ pub trait Dialect: Send + Sync {
         Vec::new()
     }
 
-    /// The replies to the parts of a payload that was split as one.
-    fn join(&self, parts: &[(&CallEvent, &Reply)]) -> Json {
-        let body = parts.iter().find_map(|(_, reply)| match reply {
-            Reply::Body(body) => Some(body.clone()),
-            Reply::Unavailable => None,
-        });
-        body.unwrap_or_else(empty_object)
-    }
-
     /// The reply to a notice that is stored.
     fn acknowledge(&self, notice: &CallEvent, event: EventId) -> Reply;
 
@@ -171,21 +186,22 @@ pub fn names() -> String {
 const MOST_PARTS: usize = 32;
 
 /// The payloads in a request's body, each about one thing.
-pub fn parts(dialect: &dyn Dialect, body: &Bytes) -> Result<Vec<Bytes>, ReadError> {
-    match dialect.split(json::text(body)?)? {
-        None => Ok(vec![body.clone()]),
-        Some(parts) if parts.len() > MOST_PARTS => Err(ReadError::invalid(
-            "",
-            format!(
-                "the body has {} questions, at most {MOST_PARTS} are answered",
-                parts.len()
-            ),
-        )),
-        Some(parts) => {
-            let bytes = |part| Bytes::from(String::from(Box::<str>::from(part)));
-            Ok(parts.into_iter().map(bytes).collect())
-        }
+pub fn bodies(dialect: &dyn Dialect, body: Bytes) -> Result<Bodies, ReadError> {
+    let Some(Split { payloads, join }) = dialect.split(json::text(&body)?)? else {
+        return Ok(Bodies::One(body));
+    };
+    if payloads.len() > MOST_PARTS {
+        let problem = format!(
+            "the body has {} questions, at most {MOST_PARTS} are answered",
+            payloads.len()
+        );
+        return Err(ReadError::invalid("", problem));
     }
+    let bytes = |payload| Bytes::from(String::from(Box::<str>::from(payload)));
+    Ok(Bodies::Several(Split {
+        payloads: payloads.into_iter().map(bytes).collect(),
+        join,
+    }))
 }
 
 /// The agent that a request's headers name.

@@ -73,7 +73,7 @@ pub fn check(
             let scheme = dialect.scheme();
             let claim = scheme.claim(&inbound.headers, &inbound.body)?;
             let (secrets, tolerance) = (&platform.secrets, Some(platform.tolerance_seconds));
-            let key = |secret| scheme.key(secret);
+            let key = |secret| scheme.key(secret).ok();
             check_claim(&claim, scheme.header(), secrets, key, tolerance, now)
         }
     };

@@ -240,9 +240,8 @@ fn function(payload: Payload<'_>) -> Result<CallEvent, ReadError> {
 }
 
 fn notice(payload: Payload<'_>, event: String) -> Result<CallEvent, ReadError> {
-    let known = NOTICES.iter().find(|(name, _)| *name == event);
-    let mut kind = known.map_or(Kind::UNKNOWN, |(_, kind)| kind.clone());
-    let about_a_call = known.is_some() && !event.starts_with("chat_");
+    let mut kind = Retell.notice(&event);
+    let about_a_call = kind != Kind::UNKNOWN && !event.starts_with("chat_");
     let call = match payload.call {
         Some(call) => call,
         None if about_a_call => return Err(ReadError::missing("call")),

@@ -23,11 +23,16 @@ pub trait Scheme: Send + Sync {
     /// Adds what the platform would send to prove itself.
     fn prove(&self, secret: &Secret, headers: &mut HeaderMap, body: &[u8], now: Timestamp);
 
-    /// The key that a secret's text stands for; none if it stands for none.
-    fn key<'s>(&self, secret: &'s Secret) -> Option<Cow<'s, [u8]>> {
-        Some(Cow::Borrowed(secret.expose().as_bytes()))
+    /// The key that a secret's text stands for.
+    fn key<'s>(&self, secret: &'s Secret) -> Result<Cow<'s, [u8]>, NoKey> {
+        Ok(Cow::Borrowed(secret.expose().as_bytes()))
     }
 }
+
+/// A secret that this platform could not have given; with what it looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be {0}")]
+pub struct NoKey(pub(super) &'static str);
 
 /// What a request offers as proof.
 #[derive(Debug)]

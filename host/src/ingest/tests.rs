@@ -194,10 +194,13 @@ proptest! {
     fn anything_is_read_or_refused(text in prop_oneof![near_payload(), "\\PC{0,64}"]) {
         for dialect in DIALECTS {
             let body = Bytes::from(text.clone());
-            if let Ok(parts) = parts(*dialect, &body) {
-                for part in parts {
-                    let _ = dialect.parse(json::text(&part).unwrap());
-                }
+            let payloads = match bodies(*dialect, body) {
+                Ok(Bodies::One(body)) => vec![body],
+                Ok(Bodies::Several(split)) => split.payloads,
+                Err(_) => continue,
+            };
+            for payload in payloads {
+                let _ = dialect.parse(json::text(&payload).unwrap());
             }
         }
     }

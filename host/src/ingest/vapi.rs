@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use self::tool_calls::ToolCall;
 use super::payload;
 use super::proof::{self, Unproven};
-use super::{Claim, Dialect, Mode, Reply, Sample, Scheme, Signed};
+use super::{Claim, Dialect, Mode, Reply, Sample, Scheme, Signed, Split};
 use crate::domain::Json;
 use crate::domain::decision::{Answer, InvalidAnswer, Reason, Target};
 use crate::domain::event::{Call, CallEvent, Kind, Matter, Question, Sip, Utterance};
@@ -188,8 +188,12 @@ impl Dialect for Vapi {
         }
     }
 
-    fn split(&self, payload: &str) -> Result<Option<Vec<Json>>, ReadError> {
-        tool_calls::split(payload)
+    fn split(&self, payload: &str) -> Result<Option<Split>, ReadError> {
+        let payloads = tool_calls::split(payload)?;
+        Ok(payloads.map(|payloads| Split {
+            payloads,
+            join: reply::join,
+        }))
     }
 
     fn parse(&self, text: &str) -> Result<CallEvent, ReadError> {
@@ -241,10 +245,6 @@ impl Dialect for Vapi {
         }
     }
 
-    fn join(&self, parts: &[(&CallEvent, &Reply)]) -> Json {
-        reply::join(parts)
-    }
-
     /// What no handler is for goes on as if nobody had been asked, where the platform
     /// has a word for that.
     fn acknowledge(&self, notice: &CallEvent, event: EventId) -> Reply {
@@ -290,10 +290,7 @@ fn notice(message_type: &str, message: &Message<'_>) -> Kind {
     match message_type {
         STATUS_UPDATE if payload::lenient(message.status) == Some("in-progress") => Kind::STARTED,
         REPORT if failed(message) => Kind::FAILED,
-        _ => {
-            let known = NOTICES.iter().find(|(name, _)| *name == message_type);
-            known.map_or(Kind::UNKNOWN, |(_, kind)| kind.clone())
-        }
+        _ => Vapi.notice(message_type),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::seal::{Place, Sealer};
 use super::{StoreError, row};
-use crate::domain::proof::Confidential;
+use crate::domain::proof::HoldsSecrets;
 use crate::domain::secret::Secret;
 
 /// Writes proofs with their secrets' texts: the secrets themselves cannot be written by
@@ -19,7 +19,7 @@ pub(super) fn write<P>(
     sealer: &Sealer,
 ) -> Result<String, StoreError>
 where
-    P: Confidential<Secret = Secret>,
+    P: HoldsSecrets<Secret = Secret>,
     P::With<String>: Serialize,
 {
     let exposed = |secret: &Secret| Ok::<_, Infallible>(secret.expose().to_owned());
@@ -33,7 +33,7 @@ where
 
 pub(super) fn read<P>(text: &str, place: Place<'_>, sealer: &Sealer) -> Result<Vec<P>, StoreError>
 where
-    P: Confidential<Secret = Secret> + DeserializeOwned,
+    P: HoldsSecrets<Secret = Secret> + DeserializeOwned,
 {
     row::opened(text, place, sealer)
 }

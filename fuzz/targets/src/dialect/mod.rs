@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hookswitch::domain::Json;
 use hookswitch::domain::event::{CallEvent, Kind, Matter, Question};
 use hookswitch::domain::id::EventId;
-use hookswitch::ingest::{self, Dialect};
+use hookswitch::ingest::{self, Bodies, Dialect};
 use hookswitch::json;
 use uuid::Uuid;
 
@@ -35,8 +35,9 @@ pub fn check_all(data: &[u8]) {
 /// Checks what a dialect makes of a body.
 fn check(dialect: &dyn Dialect, data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
-    let parts = match ingest::parts(dialect, &body) {
-        Ok(parts) => parts,
+    let parts = match ingest::bodies(dialect, body.clone()) {
+        Ok(Bodies::One(body)) => vec![body],
+        Ok(Bodies::Several(split)) => split.payloads,
         Err(error @ json::ReadError::NotUtf8 { .. }) => return not_text(data, &error),
         // Parsing says it better.
         Err(_) => vec![body],

@@ -250,7 +250,7 @@ impl<'a> Planner<'a> {
     /// A proof as it is sent.
     fn proof<P>(&self, owner: &str, proof: &[P]) -> anyhow::Result<Value>
     where
-        P: proof::Confidential<Secret = Confidential>,
+        P: proof::HoldsSecrets<Secret = Confidential>,
         P::With<String>: Serialize,
     {
         let sent = proof.iter().enumerate().map(|(at, proof)| {
@@ -312,7 +312,7 @@ impl<'a> Planner<'a> {
         proof: &[P],
     ) -> anyhow::Result<()>
     where
-        P: proof::Confidential<Secret = Confidential>,
+        P: proof::HoldsSecrets<Secret = Confidential>,
         P::With<String>: Serialize,
     {
         let now = self.client.read(&path).await?;
@@ -321,7 +321,7 @@ impl<'a> Planner<'a> {
         let form = json!(
             proof
                 .iter()
-                .map(proof::Confidential::shown)
+                .map(proof::HoldsSecrets::shown)
                 .collect::<Vec<_>>()
         );
         let (of_proof, shown) = between(&now.body, &json!({"proof": form}));

@@ -341,7 +341,7 @@ fn is_confidential(path: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::proof::Confidential as _;
+    use crate::domain::proof::HoldsSecrets as _;
 
     fn read(text: &str) -> anyhow::Result<Setup> {
         Setup::read(&Document::new(Path::new("setup.toml"), text.to_owned()))

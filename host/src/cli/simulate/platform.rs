@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -66,18 +66,16 @@ impl Proving {
         };
         let secret = input::secret_file(path, "secret")?;
         let secrets = vec![Secret::try_from(secret)?];
+        if self.hmac.is_none() {
+            let key = dialect.scheme().key(&secrets[0]);
+            key.with_context(|| format!("this is no secret of {}", dialect.name()))?;
+        }
         proofs.push(match &self.hmac {
             Some(header) => Proof::Hmac(HmacHeader {
                 header: header.clone().try_into()?,
                 secrets,
                 form: HmacForm::default(),
             }),
-            None if dialect.scheme().key(&secrets[0]).is_none() => {
-                bail!(
-                    "this is no secret of {}: whsec_ and the key in base64",
-                    dialect.name()
-                )
-            }
             None => Proof::Platform(PlatformProof {
                 secrets,
                 tolerance_seconds: Tolerance::default(),

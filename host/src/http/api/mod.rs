@@ -34,6 +34,7 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::Services;
@@ -43,7 +44,6 @@ use crate::domain::decision::Answer;
 use crate::domain::plugin::Handler;
 use crate::ingest::{self, Dialect};
 use crate::store::{Page, PageRequest};
-use serde_json::value::RawValue;
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Health {

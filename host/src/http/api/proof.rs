@@ -4,7 +4,7 @@
 use http::HeaderValue;
 
 use crate::domain::proof::{
-    AddressRanges, Confidential, Credential, HmacHeader, Proof, SharedHeader, ShownProof,
+    AddressRanges, Credential, HmacHeader, HoldsSecrets, Proof, SharedHeader, ShownProof,
 };
 use crate::domain::secret::Secret;
 use crate::http::problem::Problem;
@@ -31,10 +31,8 @@ pub(super) fn of_source(proofs: Vec<Proof>, dialect: &dyn Dialect) -> Result<Vec
                 count(platform.secrets.len(), MAX_SECRETS, format!("{at}.secrets"))?;
                 for (secret_at, secret) in platform.secrets.iter().enumerate() {
                     let field = format!("{at}.secrets[{secret_at}]");
-                    if dialect.scheme().key(secret).is_none() {
-                        let problem = "must be whsec_ and the key in base64";
-                        return Err(Problem::invalid_field(field, problem));
-                    }
+                    let key = dialect.scheme().key(secret);
+                    key.map_err(|error| Problem::invalid_field(field, error.to_string()))?;
                 }
             }
         }
@@ -56,8 +54,8 @@ pub(super) fn of_endpoint(credentials: Vec<Credential>) -> Result<Vec<Credential
 }
 
 /// Proofs as they may be shown.
-pub(super) fn shown<P: Confidential>(proofs: &[P]) -> Vec<ShownProof> {
-    proofs.iter().map(Confidential::shown).collect()
+pub(super) fn shown<P: HoldsSecrets>(proofs: &[P]) -> Vec<ShownProof> {
+    proofs.iter().map(HoldsSecrets::shown).collect()
 }
 
 fn few(proofs: usize) -> Result<(), Problem> {

@@ -11,7 +11,7 @@ fn secret(text: &str) -> Secret {
 fn proof(form: &str, secrets: &[&str]) -> Proof {
     let proof: Proof<String> = serde_json::from_str(form).unwrap();
     let secrets: Vec<_> = secrets.iter().map(|it| secret(it)).collect();
-    match crate::domain::proof::Confidential::map(&proof, |it| Ok::<_, ()>(secret(it))).unwrap() {
+    match crate::domain::proof::HoldsSecrets::map(&proof, |it| Ok::<_, ()>(secret(it))).unwrap() {
         Proof::Hmac(hmac) => Proof::Hmac(HmacHeader { secrets, ..hmac }),
         Proof::Header(header) => Proof::Header(SharedHeader {
             values: secrets,

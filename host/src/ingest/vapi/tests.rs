@@ -343,7 +343,9 @@ fn a_tools_result_is_one_line_of_text() {
 
 #[test]
 fn several_calls_are_taken_apart_and_their_results_put_together() {
-    let parts = Vapi.split(fixture!("tool-calls-several")).unwrap().unwrap();
+    let parts = tool_calls::split(fixture!("tool-calls-several"))
+        .unwrap()
+        .unwrap();
     let asked: Vec<_> = parts.iter().map(|part| parse(part.get())).collect();
     let ids: Vec<_> = asked
         .iter()
@@ -358,7 +360,7 @@ fn several_calls_are_taken_apart_and_their_results_put_together() {
         assert!(part.get().contains("+19254207621"), "the rest is in each");
     }
     let one = Reply::Body(Vapi.tool(&asked[0], &json("\"sunny\"")).unwrap());
-    let joined = Vapi.join(&[(&asked[0], &one), (&asked[1], &Reply::Unavailable)]);
+    let joined = reply::join(&[(&asked[0], &one), (&asked[1], &Reply::Unavailable)]);
     assert_eq!(
         joined.get(),
         r#"{"results":[{"name":"getWeatherByCity","toolCallId":"call_51kj","result":"sunny"},{"name":"getTime","toolCallId":"call_52","error":"there is no answer"}]}"#
