@@ -29,6 +29,8 @@ pub mod egress;
 
 pub mod json;
 
+mod priority;
+
 pub mod domain;
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use wasmtime::Engine;
 
+use super::engine;
 use super::inspect::{self, Rejection};
-use super::{engine, priority};
+use crate::priority;
 
 /// What compiling one component may take.
 #[derive(Debug, Clone, PartialEq, Eq)]

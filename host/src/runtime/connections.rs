@@ -11,7 +11,7 @@ use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::priority;
+use crate::priority;
 
 pub(super) struct Connections {
     // None only while it is dropped.

@@ -6,7 +6,7 @@
 //! [`loaded`] keeps plugins ready in memory, [`admission`] is the fair queue
 //! in front of the pool, and [`invoke`] makes one fresh
 //! instance for one call and takes it away again; who takes long goes on in the
-//! [`slow_lane`], behind all others ([`priority`]). What a guest may reach is in
+//! [`slow_lane`], behind all others ([`crate::priority`]). What a guest may reach is in
 //! [`capability`], one import each, and its connections live in [`connections`]; [`v1`] is the contract's first version at the
 //! engine's edge.
 //!
@@ -23,7 +23,6 @@ pub mod inspect;
 pub mod invoke;
 pub mod limits;
 pub mod loaded;
-mod priority;
 mod slow_lane;
 mod v1;
 

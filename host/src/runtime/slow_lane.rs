@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::TICK;
-use super::priority;
+use crate::priority;
 
 /// Turns between two looks at sockets and timers; each may take a millisecond here.
 const EVENT_INTERVAL: u32 = 4;

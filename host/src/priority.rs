@@ -23,7 +23,7 @@ const TURN: std::time::Duration = std::time::Duration::from_millis(10);
 const LAST: i32 = 19;
 
 /// Puts this thread behind those of the server.
-pub(super) fn stand_behind() -> io::Result<()> {
+pub(crate) fn stand_behind() -> io::Result<()> {
     rustix::process::setpriority_process(None, NICE)?;
     #[cfg(target_os = "linux")]
     schedule(&libc::sched_attr {
@@ -35,8 +35,20 @@ pub(super) fn stand_behind() -> io::Result<()> {
     Ok(())
 }
 
+/// Lets any other thread of the server that is woken cut this one's turn short. It gets
+/// as much of a processor as others.
+pub(crate) fn yield_to_others() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    schedule(&libc::sched_attr {
+        sched_policy: libc::SCHED_OTHER.cast_unsigned(),
+        sched_runtime: TURN.as_nanos() as u64,
+        ..unset()
+    })?;
+    Ok(())
+}
+
 /// Lets this process, which has one thread yet, run only when nobody else wants to.
-pub(super) fn come_last() -> io::Result<()> {
+pub(crate) fn come_last() -> io::Result<()> {
     rustix::process::nice(LAST)?;
     // Where a container forbids it, the niceness has to do.
     #[cfg(target_os = "linux")]
@@ -106,6 +118,8 @@ mod tests {
     #[test]
     fn threads_behind_stay_ordinary_and_compilers_run_when_nobody_else_wants_to() {
         let seen = std::thread::spawn(|| {
+            yield_to_others().unwrap();
+            assert_eq!(scheduling(), (libc::SCHED_OTHER, 0));
             stand_behind().unwrap();
             let behind = scheduling();
             come_last().unwrap();
