@@ -32,11 +32,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "runtime",
-        uses: &["runtime", "egress", "domain"],
+        uses: &["runtime", "egress", "domain", "priority"],
     },
     Layer {
         name: "store",
-        uses: &["store", "domain"],
+        uses: &["store", "domain", "priority"],
     },
     Layer {
         name: "live",
@@ -76,6 +76,7 @@ const OWNED: &[(&str, &str)] = &[
     ("rustls::", "egress"),
     ("hickory_resolver::", "egress"),
     ("sqlx::", "store"),
+    ("rusqlite::", "store"),
     ("clap::", "cli"),
 ];
 

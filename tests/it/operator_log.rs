@@ -392,7 +392,11 @@ async fn a_store_that_cannot_be_written_is_a_line() {
     let source = log.server.source("main-line").await;
     limit_files(log.server.id(), Some(0)).expect("a limit");
     let reply = log.server.hook(&source, &payload::completed()).await;
-    log.add("a notice on a full disk", reply).await;
+    // It is in the redo log, and whoever wants to read it is told what is wrong.
+    let listed = log.server.get("/events").await;
+    assert_eq!(listed.status, 503, "{}", listed.text);
+    log.add("a notice on a full disk, and who reads it", reply)
+        .await;
     let second = json!({"name": "second-line"});
     let reply = log.server.post("/sources", &second).await;
     log.add("a source on a full disk", reply).await;

@@ -350,7 +350,10 @@ impl From<StoreError> for Problem {
             StoreError::InUse { .. } => Self::new(Code::InUse, detail),
             StoreError::NotRetryable { .. } => Self::new(Code::NotRetryable, detail),
             StoreError::NameTaken { .. } => Self::of_field(Code::NameTaken, "name", detail),
-            StoreError::Database(_) | StoreError::Disk(_) | StoreError::Closing => {
+            StoreError::Database(_)
+            | StoreError::Disk(_)
+            | StoreError::Write(_)
+            | StoreError::Closing => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
                 Self::new(
                     Code::StoreUnavailable,

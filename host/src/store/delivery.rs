@@ -206,7 +206,7 @@ impl Store {
         let body: Option<(String,)> =
             sqlx::query_as("SELECT body FROM payload WHERE event_id = ?1")
                 .bind(event.uuid())
-                .fetch_optional(&self.readers)
+                .fetch_optional(self.journal_readers().await?)
                 .await?;
         Ok(body.map(|(body,)| body.into()))
     }
@@ -255,7 +255,7 @@ impl Store {
         let due: Option<(i64,)> = sqlx::query_as(statement)
             .bind(endpoint.uuid())
             .bind(now.as_millisecond())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.journal_readers().await?)
             .await?;
         due.map(|(due,)| row::timestamp(due, "delivery.due_at"))
             .transpose()
@@ -268,7 +268,7 @@ impl Store {
     ) -> Result<Vec<(OrganizationId, EndpointId)>, StoreError> {
         let ids: Vec<(Uuid, Uuid)> = sqlx::query_as(WITH_WORK)
             .bind(by.as_millisecond())
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         let ids = ids.into_iter();
         Ok(ids.map(|(owner, id)| (owner.into(), id.into())).collect())
@@ -428,7 +428,10 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<DeliverySummary>, StoreError> {
         let mut query = list_deliveries(organization, filter, page);
-        let rows: Vec<DeliveryRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        let rows: Vec<DeliveryRow> = query
+            .build_query_as()
+            .fetch_all(self.journal_readers().await?)
+            .await?;
         Page::of(rows, page, |row| row.id, DeliveryRow::read)
     }
 
@@ -445,7 +448,7 @@ impl Store {
         let rows: Vec<DeliveryRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(event.uuid())
             .bind(organization.uuid())
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         rows.into_iter().map(DeliveryRow::read).collect()
     }
@@ -462,20 +465,20 @@ impl Store {
         let row: Option<DeliveryRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(organization.uuid())
             .bind(id.uuid())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.journal_readers().await?)
             .await?;
         let summary = row.ok_or_else(|| missing(id))?.read()?;
         let body: Option<(String,)> =
             sqlx::query_as("SELECT body FROM delivery_body WHERE delivery_id = ?1")
                 .bind(id.uuid())
-                .fetch_optional(&self.readers)
+                .fetch_optional(self.journal_readers().await?)
                 .await?;
         let attempts: Vec<AttemptRow> = sqlx::query_as(
             "SELECT number, started_at, elapsed_us, status, error, detail, response FROM attempt \
              WHERE delivery_id = ?1 ORDER BY number",
         )
         .bind(id.uuid())
-        .fetch_all(&self.readers)
+        .fetch_all(self.journal_readers().await?)
         .await?;
         let attempts = attempts.into_iter().map(AttemptRow::read);
         Ok((
@@ -695,12 +698,12 @@ impl Store {
             .bind(endpoint.uuid())
             .bind(since.as_millisecond())
             .bind(Self::HEALTH_ATTEMPTS)
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         let (owed,): (i64,) = sqlx::query_as(COUNT_OWED)
             .bind(endpoint.uuid())
             .bind(Self::MOST_COUNTED)
-            .fetch_one(&self.readers)
+            .fetch_one(self.journal_readers().await?)
             .await?;
         let last = attempts.first();
         let mut times: Vec<u64> = attempts

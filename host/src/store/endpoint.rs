@@ -6,8 +6,9 @@ use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-use super::journal::{Entry, EventRecord, OwedDelivery};
+use super::journal::{EventRecord, OwedDelivery};
 use super::page::{Page, PageRequest};
+use super::rows::Entry;
 use super::seal::values::{ENDPOINT_PROOF, ENDPOINT_SIGNING};
 use super::seal::{Place, Sealer};
 use super::setup::{Action, By, Created, Creation};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::rows::WriteError;
 use super::seal::KeyError;
 
 /// The store cannot be opened.
@@ -36,6 +37,24 @@ pub enum OpenError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("a thread of the store cannot be started")]
     Thread(#[source] std::io::Error),
+    #[error("the redo log cannot be used: {}", file.display())]
+    Redo {
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "the redo log is of format {found}, and this hookswitch knows {known}: start the version that wrote it once more and stop it, which empties the log"
+    )]
+    RedoFormat { found: u32, known: u32 },
+    #[error("what is in the redo log cannot be written into the database")]
+    Write(#[source] WriteError),
+}
+
+impl From<WriteError> for OpenError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(error)
+    }
 }
 
 /// An operation did not happen. Cloned for everybody whose work was in the batch.
@@ -45,6 +64,8 @@ pub enum StoreError {
     Database(#[source] Arc<sqlx::Error>),
     #[error("the disk cannot be synchronized")]
     Disk(#[source] Arc<std::io::Error>),
+    #[error("what was stored cannot be written into the tables yet")]
+    Write(#[source] Arc<WriteError>),
     #[error("the store is closing")]
     Closing,
     /// A row that we wrote ourselves cannot be read.

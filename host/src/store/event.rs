@@ -168,7 +168,10 @@ impl Store {
         page: PageRequest,
     ) -> Result<Page<EventSummary>, StoreError> {
         let mut query = list_events(organization, filter, page);
-        let rows: Vec<EventRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        let rows: Vec<EventRow> = query
+            .build_query_as()
+            .fetch_all(self.journal_readers().await?)
+            .await?;
         Page::of(rows, page, |row| row.id, EventRow::read)
     }
 
@@ -186,13 +189,13 @@ impl Store {
         let row: Option<EventRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(organization.uuid())
             .bind(id.uuid())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.journal_readers().await?)
             .await?;
         let summary = row.ok_or_else(missing)?.read()?;
         let payload: Option<(String,)> =
             sqlx::query_as("SELECT body FROM payload WHERE event_id = ?1")
                 .bind(id.uuid())
-                .fetch_optional(&self.readers)
+                .fetch_optional(self.journal_readers().await?)
                 .await?;
         // It may have been pruned meanwhile.
         let (payload,) = payload.ok_or_else(missing)?;
@@ -229,7 +232,10 @@ impl Store {
         query
             .push(" ORDER BY event_id DESC LIMIT ")
             .push_bind(page.fetch());
-        let rows: Vec<DecisionRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        let rows: Vec<DecisionRow> = query
+            .build_query_as()
+            .fetch_all(self.journal_readers().await?)
+            .await?;
         Page::of(rows, page, |row| row.event_id, DecisionRow::read)
     }
 
@@ -244,7 +250,7 @@ impl Store {
         let row: Option<DecisionRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(organization.uuid())
             .bind(event.uuid())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.journal_readers().await?)
             .await?;
         row.map(DecisionRow::read).transpose()
     }
@@ -254,7 +260,7 @@ impl Store {
             "SELECT binding_id, level, message FROM log_line WHERE event_id = ?1 ORDER BY number",
         )
         .bind(event.uuid())
-        .fetch_all(&self.readers)
+        .fetch_all(self.journal_readers().await?)
         .await?;
         rows.into_iter()
             .map(|(binding, level, message)| {

@@ -276,7 +276,7 @@ impl Store {
             .bind(key)
             .bind(bounds.start)
             .bind(bounds.end)
-            .fetch_one(&self.readers)
+            .fetch_one(self.journal_readers().await?)
             .await?;
         Ok(total)
     }
@@ -297,7 +297,7 @@ impl Store {
         .bind(organization.uuid())
         .bind(page.after)
         .bind(page.fetch())
-        .fetch_all(&self.readers)
+        .fetch_all(self.journal_readers().await?)
         .await?;
         Page::of(rows, page, |row| row.id, JobRow::read)
     }
@@ -306,7 +306,7 @@ impl Store {
     pub async fn running_jobs(&self, limit: u16) -> Result<Vec<Job>, StoreError> {
         let rows: Vec<JobRow> = sqlx::query_as(RUNNING)
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         rows.into_iter().map(JobRow::read).collect()
     }
@@ -344,7 +344,7 @@ impl Store {
             .bind(rest.start)
             .bind(rest.end)
             .bind(Self::JOB_BATCH)
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         rows.into_iter().map(PassedRow::read).collect()
     }

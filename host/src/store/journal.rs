@@ -1,9 +1,8 @@
 //! The journal: events, decisions, what is pending and what is owed.
 //!
-//! One [`Entry`] is what belongs together: it is committed whole or not at all.
-//! Rows are JSON arrays, written by the sender; the writer joins the rows of many
-//! entries and inserts them with one statement per table (measured three to five
-//! times faster than a statement per row; STORE.md).
+//! One [`Entry`] is what belongs together: it is there whole or not at all. It is
+//! acknowledged once it is in the redo log ([`super::redo`]), and gets into its tables
+//! ([`super::rows`]) a moment later, together with what else has come meanwhile.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::endpoint::Alert;
+use super::rows::{Entry, Table, Value};
 use super::{Durability, Store, StoreError};
 use crate::domain::Json;
 use crate::domain::decision::{Decision, Why};
@@ -121,7 +120,10 @@ impl Store {
         entry.event(event);
         entry.row(
             Table::PendingNotice,
-            &(hex(event.id.uuid()), hex(event.organization.uuid())),
+            &[
+                (&event.id.uuid()).into(),
+                (&event.organization.uuid()).into(),
+            ],
         );
         self.writer.journal(entry, Durability::PowerLoss).await
     }
@@ -172,7 +174,10 @@ impl Store {
         entry.deliveries(event, owed, event.received_at);
         entry.row(
             Table::PendingQuestion,
-            &(hex(event.id.uuid()), hex(event.organization.uuid())),
+            &[
+                (&event.id.uuid()).into(),
+                (&event.organization.uuid()).into(),
+            ],
         );
         self.writer.journal(entry, Durability::PowerLoss).await
     }
@@ -188,7 +193,7 @@ impl Store {
         if let Some((event, forward)) = forward {
             entry.forward(event, forward, decision.decision.decided_at);
         }
-        entry.row(Table::AnsweredQuestion, &(hex(decision.event.uuid()),));
+        entry.row(Table::AnsweredQuestion, &[(&decision.event.uuid()).into()]);
         self.writer.journal(entry, self.answers).await
     }
 
@@ -205,7 +210,7 @@ impl Store {
         let mut entry = Entry::default();
         entry.decision(decision);
         entry.deliveries_of_pending(event, owed, decision.decision.decided_at);
-        entry.row(Table::HandledNotice, &(hex(decision.event.uuid()),));
+        entry.row(Table::HandledNotice, &[(&decision.event.uuid()).into()]);
         self.writer.journal(entry, Durability::Process).await
     }
 
@@ -225,264 +230,65 @@ impl Store {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Table {
-    Event,
-    Payload,
-    PendingNotice,
-    PendingQuestion,
-    Decision,
-    LogLine,
-    Delivery,
-    DeliveryBody,
-    Attempt,
-    /// Not a table but a change of its rows.
-    Settled,
-    /// Not a table but a row that leaves one.
-    HandledNotice,
-    /// Likewise.
-    AnsweredQuestion,
-}
-
-/// In the order in which they are written: a delivery looks for the pending notice
-/// it comes from, so that a notice handled twice owes once.
-const STATEMENTS: [(Table, &str); 12] = [
-    (
-        Table::Event,
-        "INSERT INTO event (organization_id, id, source_id, kind, platform_type, call_id, \
-         agent_id, tool, received_at, fingerprint, identified) \
-         SELECT unhex(value->>0), unhex(value->>1), unhex(value->>2), value->>3, value->>4, \
-         value->>5, value->>6, value->>7, value->>8, unhex(value->>9), value->>10 \
-         FROM json_each(?)",
-    ),
-    (
-        Table::Payload,
-        "INSERT INTO payload (event_id, body) \
-         SELECT unhex(value->>0), value->>1 FROM json_each(?)",
-    ),
-    (
-        Table::PendingNotice,
-        "INSERT INTO pending_notice (event_id, organization_id, leased_until, attempts) \
-         SELECT unhex(value->>0), unhex(value->>1), 0, 0 FROM json_each(?)",
-    ),
-    (
-        Table::PendingQuestion,
-        "INSERT INTO pending_question (event_id, organization_id) \
-         SELECT unhex(value->>0), unhex(value->>1) FROM json_each(?)",
-    ),
-    (
-        Table::Decision,
-        "INSERT INTO decision (organization_id, event_id, kind, outcome, reason, answer, \
-         reply_status, reply_body, elapsed_us, invocations, decided_at) \
-         SELECT unhex(value->>0), unhex(value->>1), value->>2, value->>3, value->>4, value->>5, \
-         value->>6, value->>7, value->>8, value->>9, value->>10 FROM json_each(?) WHERE true \
-         ON CONFLICT DO NOTHING",
-    ),
-    (
-        Table::LogLine,
-        "INSERT INTO log_line (event_id, number, binding_id, level, message) \
-         SELECT unhex(value->>0), value->>1, unhex(value->>2), value->>3, value->>4 \
-         FROM json_each(?) WHERE true ON CONFLICT DO NOTHING",
-    ),
-    (
-        Table::Delivery,
-        "INSERT INTO delivery (id, organization_id, event_id, endpoint_id, kind, call_id, bytes, \
-         created_at, due_at, state, ended_at, attempts, forwarded, status, error, forgiven, \
-         leased_until) \
-         SELECT unhex(value->>'$[0][0]'), unhex(value->>'$[0][1]'), unhex(value->>'$[0][2]'), \
-         unhex(value->>'$[1][0]'), value->>'$[1][1]', value->>'$[1][2]', value->>'$[2][0]', \
-         value->>'$[2][1]', value->>'$[2][2]', value->>'$[3][0]', value->>'$[3][1]', \
-         value->>'$[3][2]', value->>'$[3][3]', value->>'$[4][0]', value->>'$[4][1]', 0, 0 \
-         FROM json_each(?) WHERE value->>'$[4][2]' IS NULL OR EXISTS \
-         (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>'$[4][2]'))",
-    ),
-    (
-        Table::DeliveryBody,
-        "INSERT INTO delivery_body (delivery_id, body) \
-         SELECT unhex(value->>0), value->>1 FROM json_each(?) WHERE value->>2 IS NULL \
-         OR EXISTS (SELECT 1 FROM pending_notice WHERE event_id = unhex(value->>2))",
-    ),
-    (
-        Table::Attempt,
-        "INSERT INTO attempt (delivery_id, number, endpoint_id, started_at, elapsed_us, status, \
-         error, detail, response) \
-         SELECT unhex(value->>0), value->>1, unhex(value->>2), value->>3, value->>4, value->>5, \
-         value->>6, value->>7, value->>8 FROM json_each(?) WHERE true ON CONFLICT DO NOTHING",
-    ),
-    (Table::Settled, SETTLE),
-    (
-        Table::HandledNotice,
-        "DELETE FROM pending_notice \
-         WHERE event_id IN (SELECT unhex(value->>0) FROM json_each(?))",
-    ),
-    (
-        Table::AnsweredQuestion,
-        "DELETE FROM pending_question \
-         WHERE event_id IN (SELECT unhex(value->>0) FROM json_each(?))",
-    ),
-];
-
-/// Who lost its lease finds another number of attempts, and changes nothing.
-pub(super) const SETTLE: &str = "UPDATE delivery SET state = value->>3, due_at = value->>4, \
-    ended_at = value->>5, status = value->>6, error = value->>7, \
-    attempts = delivery.attempts + 1, leased_until = 0 FROM json_each(?) \
-    WHERE delivery.organization_id = unhex(value->>0) AND delivery.id = unhex(value->>1) \
-    AND delivery.attempts = value->>2 AND delivery.state = 'owed'";
-
-/// Payloads from this size on are bound as they are, not copied into JSON.
-const LARGE_PAYLOAD: usize = 64 << 10;
-
-/// Rows that are committed together.
-#[derive(Debug, Default)]
-pub(super) struct Entry {
-    rows: [Vec<String>; STATEMENTS.len()],
-    large_payloads: Vec<(Uuid, Bytes)>,
-    bytes: usize,
-}
-
+/// Which rows things are made of.
 impl Entry {
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub(super) fn append(&mut self, mut other: Self) {
-        for (rows, more) in self.rows.iter_mut().zip(&mut other.rows) {
-            rows.append(more);
-        }
-        self.large_payloads.append(&mut other.large_payloads);
-        self.bytes += other.bytes;
-    }
-
-    /// Commits the rows in a transaction of their own. All of it is one message to
-    /// the thread that has the connection: each more would be a wait there and one
-    /// back, and on a busy machine that is most of what a commit takes.
-    pub(super) async fn commit(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        let transaction = format!("BEGIN IMMEDIATE;{}COMMIT", self.statements());
-        let committed = self.run(transaction, &mut *connection).await;
-        if committed.is_err() {
-            // Fails where there is no transaction to undo, and then need not be done.
-            let _ = sqlx::query("ROLLBACK").execute(connection).await;
-        }
-        committed
-    }
-
-    /// Writes the rows within the caller's transaction.
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        self.run(self.statements(), connection).await
-    }
-
-    async fn run(
-        &self,
-        statements: String,
-        connection: &mut SqliteConnection,
-    ) -> Result<(), StoreError> {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(statements))
-            // Texts with large payloads are of any length; they would fill the cache.
-            .persistent(self.large_payloads.is_empty());
-        for rows in self.rows.iter().filter(|rows| !rows.is_empty()) {
-            query = query.bind(format!("[{}]", rows.join(",")));
-        }
-        for (event, payload) in &self.large_payloads {
-            query = query.bind(event).bind(text(payload));
-        }
-        query.execute(connection).await?;
-        Ok(())
-    }
-
-    /// The statements for which there are rows; they take one argument each, in this
-    /// order.
-    fn statements(&self) -> String {
-        let mut text = String::new();
-        for ((_, statement), rows) in STATEMENTS.into_iter().zip(&self.rows) {
-            if !rows.is_empty() {
-                text.push_str(statement);
-                text.push(';');
-            }
-        }
-        for _ in &self.large_payloads {
-            text.push_str("INSERT INTO payload (event_id, body) VALUES (?, ?);");
-        }
-        text
-    }
-
-    /// Rows that name events by a number, which may be there twice.
-    #[cfg(test)]
-    pub(super) fn of_pending_notices(numbers: &[u8]) -> Self {
-        let mut entry = Self::default();
-        for &number in numbers {
-            let id = hex(Uuid::from_u128(number.into()));
-            entry.row(Table::PendingNotice, &(&id, &id));
-        }
-        entry
-    }
-
-    fn row(&mut self, table: Table, row: &impl Serialize) {
-        // Rows are tuples of texts and numbers: they always have a JSON form.
-        let Ok(row) = serde_json::to_string(row) else {
-            return;
-        };
-        self.bytes += row.len();
-        if let Some(at) = STATEMENTS.iter().position(|(of, _)| *of == table) {
-            self.rows[at].push(row);
-        }
-    }
-
     fn event(&mut self, event: &EventRecord) {
-        let id = hex(event.id.uuid());
+        let id = event.id.uuid();
+        let source = event.source.map_or(Uuid::nil(), SourceId::uuid);
         let fingerprint = event.fingerprint;
+        let digest = fingerprint.as_ref().map(|it| Value::Blob(&it.digest));
+        let identified = fingerprint.is_some_and(|it| it.basis == Basis::Identified);
         self.row(
             Table::Event,
-            &(
-                hex(event.organization.uuid()),
-                &id,
-                hex(event.source.map_or(Uuid::nil(), SourceId::uuid)),
-                &event.kind,
-                &event.platform_type,
-                &event.call_id,
-                &event.agent_id,
-                &event.tool,
-                event.received_at.as_millisecond(),
-                fingerprint.map(|fingerprint| ::hex::encode(fingerprint.digest)),
-                u8::from(fingerprint.is_some_and(|f| f.basis == Basis::Identified)),
-            ),
+            &[
+                (&event.organization.uuid()).into(),
+                (&id).into(),
+                (&source).into(),
+                event.kind.as_str().into(),
+                event.platform_type.as_str().into(),
+                event.call_id.as_str().into(),
+                event.agent_id.as_str().into(),
+                event.tool.as_deref().into(),
+                event.received_at.as_millisecond().into(),
+                digest.unwrap_or(Value::Null),
+                identified.into(),
+            ],
         );
-        if event.payload.len() < LARGE_PAYLOAD {
-            self.row(Table::Payload, &(&id, text(&event.payload)));
-        } else {
-            self.bytes += event.payload.len();
-            self.large_payloads
-                .push((event.id.uuid(), event.payload.clone()));
-        }
+        let payload = text(&event.payload);
+        self.row(Table::Payload, &[(&id).into(), payload.as_ref().into()]);
     }
 
     fn decision(&mut self, record: &DecisionRecord) {
         let decision = &record.decision;
-        let event = hex(record.event.uuid());
+        let event = record.event.uuid();
+        let reply = record.reply.as_ref();
+        let reply_body = reply.and_then(|reply| reply.body.as_deref());
         self.row(
             Table::Decision,
-            &(
-                hex(record.organization.uuid()),
-                &event,
-                &decision.kind,
-                decision.outcome.as_str(),
-                decision.outcome.why().map(Why::as_str),
-                json_text(&decision.answer),
-                record.reply.as_ref().map(|reply| reply.status),
-                record
-                    .reply
-                    .as_ref()
-                    .and_then(|reply| reply.body.as_ref())
-                    .map(|body| body.get()),
-                decision.elapsed.as_micros() as u64,
-                json_text(&decision.invocations),
-                decision.decided_at.as_millisecond(),
-            ),
+            &[
+                (&record.organization.uuid()).into(),
+                (&event).into(),
+                decision.kind.as_str().into(),
+                decision.outcome.as_str().into(),
+                decision.outcome.why().map(Why::as_str).into(),
+                json_text(&decision.answer).as_str().into(),
+                reply.map(|reply| reply.status).into(),
+                reply_body.map(RawValue::get).into(),
+                microseconds(decision.elapsed),
+                json_text(&decision.invocations).as_str().into(),
+                decision.decided_at.as_millisecond().into(),
+            ],
         );
-        for (number, (binding, line)) in record.log.iter().enumerate() {
-            let binding = hex(binding.uuid());
+        for (number, (binding, line)) in (0_u32..).zip(&record.log) {
             self.row(
                 Table::LogLine,
-                &(&event, number, binding, line.level, &line.message),
+                &[
+                    (&event).into(),
+                    number.into(),
+                    (&binding.uuid()).into(),
+                    line.level.as_str().into(),
+                    line.message.as_str().into(),
+                ],
             );
         }
     }
@@ -496,9 +302,8 @@ impl Entry {
     /// The same, owed only if the notice is still pending: it may have been handled
     /// by somebody else meanwhile.
     fn deliveries_of_pending(&mut self, event: &EventRecord, owed: &[OwedDelivery], at: Timestamp) {
-        let pending = hex(event.id.uuid());
         for delivery in owed {
-            self.delivery(event, delivery, at, Some(&pending), Standing::OWED);
+            self.delivery(event, delivery, at, Some(event.id.uuid()), Standing::OWED);
         }
     }
 
@@ -521,29 +326,39 @@ impl Entry {
         event: &EventRecord,
         delivery: &OwedDelivery,
         at: Timestamp,
-        if_pending: Option<&str>,
+        if_pending: Option<Uuid>,
         standing: Standing,
     ) {
-        let id = hex(delivery.id.uuid());
-        let (at, due) = (at.as_millisecond(), delivery.due.as_millisecond());
+        let id = delivery.id.uuid();
         let body = delivery.body.as_deref().map(RawValue::get);
+        let bytes = body.map_or(event.payload.len(), str::len);
+        let if_pending = Value::from(if_pending.as_ref());
         self.row(
             Table::Delivery,
-            &(
-                (&id, hex(event.organization.uuid()), hex(event.id.uuid())),
-                (hex(delivery.endpoint.uuid()), &event.kind, &event.call_id),
-                (body.map_or(event.payload.len(), str::len), at, due),
-                (
-                    standing.state,
-                    standing.ended_at,
-                    standing.attempts,
-                    u8::from(standing.forwarded),
-                ),
-                (standing.status, standing.error, if_pending),
-            ),
+            &[
+                (&id).into(),
+                (&event.organization.uuid()).into(),
+                (&event.id.uuid()).into(),
+                (&delivery.endpoint.uuid()).into(),
+                event.kind.as_str().into(),
+                event.call_id.as_str().into(),
+                Value::Integer(i64::try_from(bytes).unwrap_or(i64::MAX)),
+                at.as_millisecond().into(),
+                delivery.due.as_millisecond().into(),
+                standing.state.as_str().into(),
+                standing.ended_at.into(),
+                standing.attempts.into(),
+                standing.forwarded.into(),
+                standing.status.into(),
+                standing.error.map(SendFailure::as_str).into(),
+                if_pending,
+            ],
         );
         if let Some(body) = body {
-            self.row(Table::DeliveryBody, &(&id, body, if_pending));
+            self.row(
+                Table::DeliveryBody,
+                &[(&id).into(), body.into(), if_pending],
+            );
         }
     }
 
@@ -557,16 +372,16 @@ impl Entry {
         self.attempt(settlement.delivery, settlement.endpoint, number, attempt);
         self.row(
             Table::Settled,
-            &(
-                hex(settlement.organization.uuid()),
-                hex(settlement.delivery.uuid()),
-                settlement.made,
-                state,
-                due_at.as_millisecond(),
-                ended_at,
-                attempt.status,
-                attempt.error,
-            ),
+            &[
+                (&settlement.organization.uuid()).into(),
+                (&settlement.delivery.uuid()).into(),
+                settlement.made.into(),
+                state.as_str().into(),
+                due_at.as_millisecond().into(),
+                ended_at.into(),
+                attempt.status.into(),
+                attempt.error.map(SendFailure::as_str).into(),
+            ],
         );
     }
 
@@ -579,17 +394,17 @@ impl Entry {
     ) {
         self.row(
             Table::Attempt,
-            &(
-                hex(delivery.uuid()),
-                number,
-                hex(endpoint.uuid()),
-                attempt.started_at.as_millisecond(),
-                attempt.elapsed.as_micros() as u64,
-                attempt.status,
-                attempt.error,
-                &attempt.detail,
-                &attempt.response,
-            ),
+            &[
+                (&delivery.uuid()).into(),
+                number.into(),
+                (&endpoint.uuid()).into(),
+                attempt.started_at.as_millisecond().into(),
+                microseconds(attempt.elapsed),
+                attempt.status.into(),
+                attempt.error.map(SendFailure::as_str).into(),
+                attempt.detail.as_deref().into(),
+                attempt.response.as_deref().into(),
+            ],
         );
     }
 
@@ -624,10 +439,6 @@ impl Standing {
     };
 }
 
-fn hex(id: Uuid) -> String {
-    id.simple().to_string()
-}
-
 /// Payloads are checked to be UTF-8 where they come in.
 fn text(payload: &Bytes) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(payload)
@@ -637,20 +448,6 @@ fn json_text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_table_has_one_statement_and_what_is_pending_leaves_last() {
-        let order = STATEMENTS.map(|(table, _)| table);
-        assert!(order.ends_with(&[Table::HandledNotice, Table::AnsweredQuestion]));
-        for table in order {
-            assert_eq!(
-                order.iter().filter(|&&other| other == table).count(),
-                1,
-                "{table:?}"
-            );
-        }
-    }
+fn microseconds(span: Duration) -> Value<'static> {
+    Value::Integer(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }

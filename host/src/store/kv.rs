@@ -31,7 +31,7 @@ impl Store {
         }
         let bytes = operation.size();
         self.writer
-            .large_change(self.answers, bytes, move |connection| {
+            .change_apart(self.answers, bytes, move |connection| {
                 Box::pin(apply(connection, space, key, operation, quota, now))
             })
             .await

@@ -94,7 +94,7 @@ impl Store {
                 .bind(number)
                 .bind(i64::from(limit) + 1)
                 .bind(Self::LINE_SHOWN)
-                .fetch_all(&self.readers)
+                .fetch_all(self.journal_readers().await?)
                 .await?;
             lines.extend(rows);
             // Of all there are, no more are held than are wanted.
@@ -119,7 +119,7 @@ impl Store {
         )
         .bind(organization.uuid())
         .bind(plugin.as_str())
-        .fetch_all(&self.readers)
+        .fetch_all(self.journal_readers().await?)
         .await?;
         Ok(ids.into_iter().map(|(id,)| id).collect())
     }

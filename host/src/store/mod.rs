@@ -1,9 +1,11 @@
 //! What is kept: SQL, by noun.
 //!
-//! SQLite in WAL mode, one writer ([`writer`]), several readers. The writer takes
-//! what is waiting, writes it in one transaction with one statement per table, and
-//! acknowledges after the commit, or after the disk has it where that was asked
-//! for ([`disk`]). [`journal`] is the hot path (events, decisions, deliveries),
+//! SQLite in WAL mode, several readers, and two who write, one at a time. What happens
+//! to calls is appended to a redo log and thereby acknowledged; a thread writes it into
+//! its tables soon after, much of it together ([`redo`]). What people set up, and what
+//! is done with what is in the tables, are changes, made by the writer ([`writer`]).
+//! Either is acknowledged once the disk has it where that was asked for ([`disk`]).
+//! [`journal`] is the hot path (events, decisions, deliveries), in [`rows`],
 //! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
 //! what is read back, [`timeline`] the same in the order of time; `source`, `plugin`,
 //! `binding`, `endpoint`, `secret`, `token` and `organization` are what operators and
@@ -17,6 +19,7 @@
 
 mod audit;
 mod binding;
+mod checkpoint;
 mod component;
 pub mod delivery;
 mod disk;
@@ -38,8 +41,10 @@ mod plugin;
 mod proof;
 pub mod prune;
 mod quota;
+mod redo;
 pub mod repeat;
 mod row;
+mod rows;
 pub mod seal;
 mod secret;
 mod setup;
@@ -49,6 +54,7 @@ mod token;
 mod writer;
 
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +68,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 pub use self::audit::{AuditFilter, AuditLine};
 pub use self::binding::{NewBinding, VersionChange};
+use self::checkpoint::Checkpointer;
 pub use self::endpoint::{Alert, NewEndpoint};
 pub use self::error::{OpenError, StoreError};
 pub use self::organization::NewOrganization;
@@ -74,7 +81,7 @@ pub use self::secret::SecretEntry;
 pub use self::setup::{Action, Author, By, Created, Creation, Idempotency, Show};
 pub use self::source::NewSource;
 pub use self::token::{NewToken, TokenHash};
-use self::writer::Writer;
+use self::writer::{Connections, Writer};
 use crate::domain::organization::Quotas;
 
 /// What an acknowledgement promises.
@@ -90,19 +97,25 @@ pub enum Durability {
 
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+pub struct Inner {
     readers: SqlitePool,
     writer: Writer,
     sealer: Sealer,
     answers: Durability,
-    setup: Arc<AtomicU64>,
+    setup: AtomicU64,
     /// Of organizations that have none of their own.
     quotas: Quotas,
 }
 
 const DATABASE: &str = "hookswitch.db";
 const LOCK: &str = "hookswitch.lock";
+const REDO: &str = "redo";
 const READERS: u32 = 4;
+/// After a burst the database's log file gives its room back but for so many bytes.
+const LOG_KEPT: i64 = 64 << 20;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Keeps a second server away from a data folder for as long as it lives.
@@ -138,19 +151,24 @@ impl OpenStore {
             .max_connections(READERS)
             .connect_with(options(&database).read_only(true))
             .await?;
-        let checkpointer = connect(&database).await?;
-        let again = writing(&database);
-        let (writer, tasks) = writer::start(connection, again, checkpointer, wal(&database))?;
-        let setup = Arc::new(AtomicU64::new(0));
+        let checkpointer = Checkpointer::start(&database)?;
+        let (redo, pen) = open_redo(folder, &database).await?;
+        let connections = Connections {
+            writer: connection,
+            again: writing(&database),
+            checkpointer,
+            log: wal(&database),
+        };
+        let (writer, tasks) = writer::start(connections, redo, pen)?;
         Ok(Self {
-            store: Store {
+            store: Store(Arc::new(Inner {
                 readers,
                 writer,
                 sealer,
                 answers,
-                setup,
+                setup: AtomicU64::new(0),
                 quotas: Quotas::default(),
-            },
+            })),
             tasks,
             lock,
         })
@@ -166,11 +184,25 @@ impl OpenStore {
     }
 }
 
+impl Deref for Store {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
 impl Store {
     /// Whether the store answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         Ok(())
+    }
+
+    /// Readers of the journal's tables, in which is by now what was acknowledged.
+    async fn journal_readers(&self) -> Result<&SqlitePool, StoreError> {
+        self.writer.settled().await?;
+        Ok(&self.readers)
     }
 
     /// Whether answered questions are kept that owe nobody anything.
@@ -230,9 +262,27 @@ fn options(database: &Path) -> SqliteConnectOptions {
         // those who wait for it, and they wait together.
         .synchronous(SqliteSynchronous::Normal)
         .pragma("temp_store", "memory")
-        // After a burst the log file gives its room back.
-        .pragma("journal_size_limit", "67108864")
+        .pragma("journal_size_limit", LOG_KEPT.to_string())
         .log_statements(tracing::log::LevelFilter::Off)
+}
+
+/// Writes what a process before has left in the redo log, and begins a new one.
+async fn open_redo(
+    folder: &Path,
+    database: &Path,
+) -> Result<((redo::Redo, redo::Threads), redo::Pen), OpenError> {
+    let (folder, database) = (folder.join(REDO), database.to_owned());
+    let opened = tokio::task::spawn_blocking(move || {
+        let mut database = redo::Database::open(&database)?;
+        let last = redo::replay(&folder, &mut database)?;
+        let pen = redo::Pen::default();
+        let redo = redo::start(folder, last, database, Arc::clone(&pen))?;
+        Ok((redo, pen))
+    });
+    match opened.await {
+        Ok(opened) => opened,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
 }
 
 /// Checkpoints are the checkpointer's work, so that no commit waits for one.

@@ -127,8 +127,9 @@ impl Store {
 
     /// Who has more events than they may keep.
     pub async fn excesses(&self) -> Result<Vec<Excess>, StoreError> {
-        let counts: Vec<(Uuid, String, i64)> =
-            sqlx::query_as(COUNTS).fetch_all(&self.readers).await?;
+        let counts: Vec<(Uuid, String, i64)> = sqlx::query_as(COUNTS)
+            .fetch_all(self.journal_readers().await?)
+            .await?;
         let mut excesses = Vec::new();
         for (organization, quotas, events) in counts {
             let own: Quotas = row::parsed(&quotas, "organization.quotas")?;
@@ -164,7 +165,7 @@ impl Store {
             .bind(forgotten.decided_before.as_millisecond())
             .bind(forgotten.named_decided_before.as_millisecond())
             .bind(limit.min(Self::PRUNE_BATCH.into()).cast_signed())
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         let mut oldest = Oldest::default();
         let mut weight = 0_i64;

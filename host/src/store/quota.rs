@@ -3,6 +3,8 @@
 //! Nothing here reads more than it has to: plugins and their sizes from indexes, events
 //! from a count that the database keeps as they come and go.
 
+use std::sync::Arc;
+
 use sqlx::sqlite::SqliteConnection;
 
 use super::organization::find;
@@ -39,7 +41,10 @@ impl OpenStore {
     /// Sets the quotas of organizations that have none of their own.
     #[must_use]
     pub fn with_quotas(mut self, everybodys: Quotas) -> Self {
-        self.store.quotas = everybodys;
+        // Nobody has a copy of it before it is in use.
+        if let Some(store) = Arc::get_mut(&mut self.store.0) {
+            store.quotas = everybodys;
+        }
         self
     }
 }
@@ -52,7 +57,7 @@ impl Store {
     }
 
     pub async fn usage(&self, organization: OrganizationId) -> Result<Usage, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+        let mut connection = self.journal_readers().await?.acquire().await?;
         let mut number = async |statement| number(&mut connection, statement, organization).await;
         Ok(Usage {
             plugins: number(PLUGINS).await?,

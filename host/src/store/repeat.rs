@@ -101,7 +101,7 @@ impl Store {
         let row: Option<QuestionRow> = sqlx::query_as(QUESTION)
             .bind(organization.uuid())
             .bind(event.uuid())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.journal_readers().await?)
             .await?;
         let Some(question) = row.map(QuestionRow::read).transpose()? else {
             return Ok(None);
@@ -138,6 +138,7 @@ impl Store {
             .bind(fingerprint.digest.as_slice())
             .bind(organization.uuid())
             .bind(first_id_of(since))
+            // What is not in its table yet is in memory still.
             .fetch_optional(&self.readers)
             .await?;
         Ok(found.map(|(id,)| id.into()))
@@ -146,7 +147,7 @@ impl Store {
     /// Every reserved question without a decision.
     pub async fn open_questions(&self) -> Result<Vec<OpenQuestion>, StoreError> {
         let rows: Vec<QuestionRow> = sqlx::query_as(OPEN_QUESTIONS)
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         rows.into_iter().map(QuestionRow::read).collect()
     }
@@ -172,7 +173,7 @@ impl Store {
         let since = now.saturating_sub(longest).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut rows = sqlx::query_as::<_, RecentRow>(RECENT)
             .bind(first_id_of(since))
-            .fetch(&self.readers);
+            .fetch(self.journal_readers().await?);
         while let Some(row) = rows.try_next().await? {
             show(Recent {
                 event: row.id.into(),
@@ -340,6 +341,7 @@ mod tests {
             let decision = decision(event, "1");
             store.record(event, &decision, &[], None).await.unwrap();
         }
+        store.writer.settled().await.unwrap();
         let organization = older.organization;
         let find = async |event: &EventRecord, since| {
             let fingerprint = event.fingerprint.unwrap();

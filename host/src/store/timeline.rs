@@ -269,7 +269,7 @@ impl Store {
         let first: Option<(String, i64)> = sqlx::query_as(FIRST_OF_CALL)
             .bind(organization.uuid())
             .bind(call)
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.journal_readers().await?)
             .await?;
         let (agent_id, started_at) = first.ok_or_else(|| StoreError::NotFound {
             what: "call",
@@ -280,7 +280,7 @@ impl Store {
             .bind(call)
             .bind(page.after.unwrap_or_default())
             .bind(page.fetch())
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         let more = events.len() > usize::from(page.limit);
         events.truncate(page.limit.into());
@@ -307,13 +307,13 @@ impl Store {
             .bind(organization.uuid())
             .bind(call)
             .bind(CallSummary::MOST)
-            .fetch_one(&self.readers)
+            .fetch_one(self.journal_readers().await?)
             .await?;
         let deliveries: DeliveryCounts = sqlx::query_as(COUNT_DELIVERIES)
             .bind(organization.uuid())
             .bind(call)
             .bind(CallSummary::MOST)
-            .fetch_one(&self.readers)
+            .fetch_one(self.journal_readers().await?)
             .await?;
         let summary = CallSummary {
             events: events.events.unsigned_abs(),
@@ -339,7 +339,7 @@ impl Store {
         let found: Option<EventRow> = sqlx::query_as(ABOUT)
             .bind(organization.uuid())
             .bind(event.uuid())
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.journal_readers().await?)
             .await?;
         found.as_ref().map(EventRow::about).transpose()
     }
@@ -387,7 +387,7 @@ impl Store {
             .bind(organization.uuid())
             .bind(first_id(since))
             .bind(most.fetch())
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         let all = events.len() <= usize::from(MISSED_EVENTS);
         events.truncate(MISSED_EVENTS.into());
@@ -409,7 +409,7 @@ impl Store {
             .bind(LATE_LOOK)
             .bind(since.as_millisecond())
             .bind(MISSED_EVENTS)
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         Ok(events)
     }
@@ -445,7 +445,7 @@ impl Store {
         let decisions: Vec<DecisionRow> = sqlx::query_as(DECISIONS)
             .bind(organization.uuid())
             .bind(&ids)
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
 
         let covered = events.iter().take_while(|it| cut.covers(it.id)).count();
@@ -465,7 +465,7 @@ impl Store {
             .bind(events)
             .bind(one_more(most))
             .bind(one_more(Entry::LONGEST_TEXT))
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         Ok(lines)
     }
@@ -480,7 +480,7 @@ impl Store {
             .bind(organization.uuid())
             .bind(events)
             .bind(one_more(rows.deliveries))
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         Ok(deliveries)
     }
@@ -494,7 +494,7 @@ impl Store {
             .bind(hex(deliveries.iter().map(|it| it.id))?)
             .bind(one_more(most))
             .bind(one_more(Entry::LONGEST_TEXT))
-            .fetch_all(&self.readers)
+            .fetch_all(self.journal_readers().await?)
             .await?;
         Ok(attempts)
     }

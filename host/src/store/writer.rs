@@ -1,18 +1,17 @@
-//! The one writer: takes what is waiting, commits it together, acknowledges.
+//! The one writer of what people set up, and of all else that is not the journal: takes
+//! the changes that are waiting, commits them together, acknowledges.
 //!
-//! Two kinds of work arrive. Journal entries are rows for known tables, already
-//! written as JSON by whoever sends them, so that the writer only joins them and
-//! runs one statement per table. Changes are closures over the connection: few,
-//! and each may fail alone. What is committed together is one transaction; if its
-//! commit fails, nobody in it is acknowledged.
-//!
-//! Somebody on the phone waits for a journal entry. So all entries go first, and then
-//! only as many changes as are quick together: a plugin that writes large values makes
-//! its own calls wait, and others for the one value that is being written.
+//! A change is a closure over the connection; each may fail alone. What is committed
+//! together is one transaction; if its commit fails, nobody in it is acknowledged.
+//! Journal entries do not come through here but through the redo log, which somebody on
+//! the phone waits for; most changes are made after what was acknowledged of it is in
+//! its tables. Changes are committed together only as long as they are quick: a plugin
+//! that writes large values makes its own calls wait, and others for the one value that
+//! is being written.
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -22,16 +21,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::disk::DiskSync;
-use super::journal::Entry;
+use super::checkpoint::Checkpointer;
+use super::disk::{DiskSync, Synced};
+use super::redo::{self, Pen, Redo};
+use super::rows::Entry;
 use super::{Durability, OpenError, StoreError};
 
 /// Work that may wait for the writer before senders have to wait.
 const QUEUE: usize = 4096;
 /// Most pieces of work that are taken from the queue.
 const MAX_BATCH: usize = 1024;
-/// No more entries are taken when there are this many bytes of rows.
-const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Changes are committed together up to this many bytes; one alone may have more.
 const MAX_CHANGES_BYTES: usize = 64 << 10;
 
@@ -80,47 +79,48 @@ where
     }
 }
 
-enum Work {
-    Journal {
-        entry: Box<Entry>,
-        durability: Durability,
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
-    Change(Waiting),
-}
-
 /// A change that waits for its turn.
 struct Waiting {
     change: Box<dyn Change>,
     /// What it writes, about.
     bytes: usize,
     durability: Durability,
+    after: After,
+}
+
+/// What is to be in its tables before a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// What was acknowledged of the journal.
+    Journal,
+    /// Nothing: it does not look at the journal.
+    Nothing,
 }
 
 /// Where to send work. Cheap to clone; the writer ends when all are gone.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    queue: mpsc::Sender<Work>,
+    queue: mpsc::Sender<Waiting>,
+    redo: Redo,
 }
 
 impl Writer {
-    /// Writes the entry's rows; returns once they are as durable as asked.
+    /// Takes an entry of the journal; returns once it is as durable as asked.
     pub(super) async fn journal(
         &self,
         entry: Entry,
         durability: Durability,
     ) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let work = Work::Journal {
-            entry: Box::new(entry),
-            durability,
-            reply,
-        };
-        self.queue
-            .send(work)
-            .await
-            .map_err(|_| StoreError::Closing)?;
-        answer.await.map_err(|_| StoreError::Closing)?
+        self.redo.append(entry).await?;
+        match durability {
+            Durability::PowerLoss => self.redo.synced().await,
+            Durability::Process | Durability::Nothing => Ok(()),
+        }
+    }
+
+    /// Waits until what was acknowledged of the journal can be read in its tables.
+    pub(super) async fn settled(&self) -> Result<(), StoreError> {
+        self.redo.settled().await
     }
 
     /// Runs a change inside the writer's transaction. One that fails after it has
@@ -144,16 +144,44 @@ impl Writer {
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
         T: Send + 'static,
     {
+        self.send(durability, bytes, After::Journal, run).await
+    }
+
+    /// The same for a change that has nothing to do with the journal, and need not wait
+    /// for it.
+    pub(super) async fn change_apart<T, F>(
+        &self,
+        durability: Durability,
+        bytes: usize,
+        run: F,
+    ) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.send(durability, bytes, After::Nothing, run).await
+    }
+
+    async fn send<T, F>(
+        &self,
+        durability: Durability,
+        bytes: usize,
+        after: After,
+        run: F,
+    ) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
+        T: Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let work = Work::Change(Waiting {
+        let waiting = Waiting {
             change: Box::new(Closure { run, reply }),
             bytes,
             durability,
-        });
-        self.queue
-            .send(work)
-            .await
-            .map_err(|_| StoreError::Closing)?;
+            after,
+        };
+        let sent = self.queue.send(waiting).await;
+        sent.map_err(|_| StoreError::Closing)?;
         answer.await.map_err(|_| StoreError::Closing)?
     }
 }
@@ -162,8 +190,9 @@ impl Writer {
 #[derive(Debug)]
 pub(super) struct Tasks {
     writer: JoinHandle<()>,
-    checkpointer: JoinHandle<()>,
+    checkpointer: Checkpointer,
     disk: std::thread::JoinHandle<()>,
+    redo: redo::Threads,
 }
 
 impl Tasks {
@@ -172,73 +201,111 @@ impl Tasks {
         if self.writer.await.is_err() {
             tracing::error!("the store's writer has panicked");
         }
-        self.checkpointer.abort();
-        let _ = self.checkpointer.await;
-        let joined = tokio::task::spawn_blocking(move || self.disk.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
+        let (disk, redo, checkpointer) = (self.disk, self.redo, self.checkpointer);
+        let joined = tokio::task::spawn_blocking(move || {
+            redo.finish();
+            drop(checkpointer);
+            disk.join()
+        });
+        if !matches!(joined.await, Ok(Ok(()))) {
             tracing::error!("the store's sync thread has panicked");
         }
     }
 }
 
-/// Starts the writer on a connection; `again` is how it gets another one.
-pub(super) fn start(
-    connection: SqliteConnection,
-    again: SqliteConnectOptions,
-    checkpointer: SqliteConnection,
-    log: PathBuf,
-) -> Result<(Writer, Tasks), OpenError> {
-    let (queue, receiver) = mpsc::channel(QUEUE);
-    let (disk, disk_thread) = DiskSync::start(log.clone()).map_err(OpenError::Thread)?;
-    let writer = tokio::spawn(write(connection, again, receiver, disk));
-    let checkpointer = tokio::spawn(checkpoint(checkpointer, log));
-    Ok((
-        Writer { queue },
-        Tasks {
-            writer,
-            checkpointer,
-            disk: disk_thread,
-        },
-    ))
+/// The connections that write, and how to get others.
+pub(super) struct Connections {
+    pub(super) writer: SqliteConnection,
+    pub(super) again: SqliteConnectOptions,
+    pub(super) checkpointer: Checkpointer,
+    /// The database's own log file.
+    pub(super) log: PathBuf,
 }
 
-async fn write(
-    mut connection: SqliteConnection,
+/// Starts the writer beside the redo log.
+pub(super) fn start(
+    connections: Connections,
+    (redo, threads): (Redo, redo::Threads),
+    pen: Pen,
+) -> Result<(Writer, Tasks), OpenError> {
+    let (queue, receiver) = mpsc::channel(QUEUE);
+    let mut log = Synced::new(connections.log);
+    let (disk, disk_thread) =
+        DiskSync::start("disk-sync", move || log.sync()).map_err(OpenError::Thread)?;
+    let desk = Desk {
+        connection: connections.writer,
+        again: connections.again,
+        disk,
+        redo: redo.clone(),
+        pen,
+    };
+    let writer = tokio::spawn(desk.run(receiver));
+    let tasks = Tasks {
+        writer,
+        checkpointer: connections.checkpointer,
+        disk: disk_thread,
+        redo: threads,
+    };
+    Ok((Writer { queue, redo }, tasks))
+}
+
+/// Where changes are made.
+struct Desk {
+    connection: SqliteConnection,
     again: SqliteConnectOptions,
-    mut queue: mpsc::Receiver<Work>,
     disk: DiskSync,
-) {
-    let mut backlog = Backlog::new(Instant::now());
-    let mut open = true;
-    while open || !backlog.is_empty() {
-        let mut entries = Entries::default();
-        if open && let Some(until) = backlog.idle_until(Instant::now()) {
-            match timeout_at(until, queue.recv()).await {
-                Ok(Some(work)) => sort(work, &mut entries, &mut backlog),
-                Ok(None) => open = false,
-                Err(_large_ones_may_go_on) => {}
+    redo: Redo,
+    pen: Pen,
+}
+
+impl Desk {
+    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
+        let mut backlog = Backlog::new(Instant::now());
+        let mut open = true;
+        while open || !backlog.is_empty() {
+            if open && let Some(until) = backlog.idle_until(Instant::now()) {
+                match timeout_at(until, queue.recv()).await {
+                    Ok(Some(change)) => backlog.add(change),
+                    Ok(None) => open = false,
+                    Err(_large_ones_may_go_on) => {}
+                }
+            }
+            while !backlog.is_full() {
+                match queue.try_recv() {
+                    Ok(change) => backlog.add(change),
+                    Err(_) => break,
+                }
+            }
+            let small = Changes::first_of(&mut backlog.small);
+            let mut committed = self.commit(small).await;
+            let begun = Instant::now();
+            if let Some(large) = backlog.next_large(begun, open) {
+                committed = committed.and(self.commit(large).await);
+                backlog.rest(begun, Instant::now());
+            }
+            if committed.is_err() {
+                renew(&mut self.connection, &self.again).await;
             }
         }
-        while !entries.is_full() && !backlog.is_full() {
-            match queue.try_recv() {
-                Ok(work) => sort(work, &mut entries, &mut backlog),
-                Err(_) => break,
-            }
-        }
-        let mut committed = entries.commit(&mut connection, &disk).await;
-        let small = Changes::first_of(&mut backlog.small);
-        committed = committed.and(small.commit(&mut connection, &disk).await);
-        let begun = Instant::now();
-        if let Some(large) = backlog.next_large(begun, open) {
-            committed = committed.and(large.commit(&mut connection, &disk).await);
-            backlog.rest(begun, Instant::now());
-        }
-        if committed.is_err() {
-            renew(&mut connection, &again).await;
+        if let Err(error) = self.connection.close().await {
+            tracing::error!(%error, "the database could not be closed");
         }
     }
-    if let Err(error) = connection.close().await {
-        tracing::error!(%error, "the database could not be closed");
+
+    async fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+        if changes.0.is_empty() {
+            return Ok(());
+        }
+        if changes.look_at_the_journal()
+            && let Err(error) = self.redo.settled().await
+        {
+            changes.refuse(&error);
+            return Ok(());
+        }
+        let pen = self.pen.lock().await;
+        let committed = changes.commit(&mut self.connection, &self.disk).await;
+        drop(pen);
+        committed
     }
 }
 
@@ -321,49 +388,6 @@ impl Backlog {
 /// Longest sleep of a writer that has nothing to do.
 const IDLE: Duration = Duration::from_mins(1);
 
-fn sort(work: Work, entries: &mut Entries, backlog: &mut Backlog) {
-    match work {
-        Work::Journal {
-            entry,
-            durability,
-            reply,
-        } => {
-            entries.rows.append(*entry);
-            let tell: Tell = Box::new(move |committed| {
-                let _ = reply.send(committed);
-            });
-            entries.tell.push((tell, durability));
-        }
-        Work::Change(change) => backlog.add(change),
-    }
-}
-
-/// Journal entries that are committed together.
-#[derive(Default)]
-struct Entries {
-    rows: Entry,
-    tell: Vec<(Tell, Durability)>,
-}
-
-impl Entries {
-    fn is_full(&self) -> bool {
-        self.tell.len() >= MAX_BATCH || self.rows.bytes() >= MAX_BATCH_BYTES
-    }
-
-    async fn commit(
-        self,
-        connection: &mut SqliteConnection,
-        disk: &DiskSync,
-    ) -> Result<(), StoreError> {
-        if self.tell.is_empty() {
-            return Ok(());
-        }
-        let committed = self.rows.commit(connection).await;
-        acknowledge(self.tell, &committed, disk);
-        committed
-    }
-}
-
 /// Changes that are committed together.
 struct Changes(VecDeque<Waiting>);
 
@@ -380,21 +404,26 @@ impl Changes {
         Self(waiting.drain(..next).collect())
     }
 
+    fn look_at_the_journal(&self) -> bool {
+        self.0.iter().any(|waiting| waiting.after == After::Journal)
+    }
+
+    fn refuse(self, error: &StoreError) {
+        for waiting in self.0 {
+            waiting.change.refuse(error.clone());
+        }
+    }
+
     async fn commit(
         mut self,
         connection: &mut SqliteConnection,
         disk: &DiskSync,
     ) -> Result<(), StoreError> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
         let mut tell = Vec::new();
         let committed = self.write(connection, &mut tell).await;
         acknowledge(tell, &committed, disk);
         if let Err(error) = &committed {
-            for waiting in self.0 {
-                waiting.change.refuse(error.clone());
-            }
+            self.refuse(error);
         }
         committed
     }
@@ -429,34 +458,6 @@ fn acknowledge(tell: Vec<(Tell, Durability)>, committed: &Result<(), StoreError>
     }
 }
 
-/// How often the log is looked at. Often, because a checkpoint syncs the log first,
-/// and commits were measured to stall for as long as that takes (docs/architecture.md,
-/// "The store"): many short stalls are better than a long one.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
-/// From this size on it is copied into the database while writing goes on.
-const CHECKPOINT_BYTES: u64 = 1 << 20;
-/// From this size on writers wait until it can begin anew.
-const RESTART_BYTES: u64 = 256 << 20;
-
-/// Keeps the log short, on a connection of its own.
-async fn checkpoint(mut connection: SqliteConnection, log: PathBuf) {
-    loop {
-        tokio::time::sleep(CHECKPOINT_EVERY).await;
-        let statement = match log_size(&log) {
-            size if size >= RESTART_BYTES => "PRAGMA wal_checkpoint(RESTART)",
-            size if size >= CHECKPOINT_BYTES => "PRAGMA wal_checkpoint(PASSIVE)",
-            _ => continue,
-        };
-        if let Err(error) = sqlx::query(statement).execute(&mut connection).await {
-            tracing::warn!(%error, "the database's log could not be copied yet");
-        }
-    }
-}
-
-fn log_size(log: &Path) -> u64 {
-    std::fs::metadata(log).map_or(0, |file| file.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -474,6 +475,7 @@ mod tests {
             }),
             bytes,
             durability: Durability::Process,
+            after: After::Nothing,
         }
     }
 
@@ -504,25 +506,5 @@ mod tests {
         let again = ended + Duration::from_millis(40);
         assert_eq!(backlog.idle_until(ended), Some(again));
         assert!(backlog.next_large(again, true).is_some());
-    }
-
-    #[tokio::test]
-    async fn a_transaction_that_fails_is_undone_and_the_next_one_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let open = super::super::OpenStore::open(
-            folder.path(),
-            Durability::Process,
-            &super::super::KeySource::DataFolder,
-        )
-        .await
-        .unwrap();
-        let writer = &open.store.writer;
-        let entry = |rows: &[u8]| Entry::of_pending_notices(rows);
-        let twice = writer.journal(entry(&[1, 2, 1]), Durability::Process).await;
-        assert!(twice.is_err());
-        for notice in [1, 2] {
-            let written = writer.journal(entry(&[notice]), Durability::Process).await;
-            assert!(written.is_ok(), "{notice}: {written:?}");
-        }
     }
 }

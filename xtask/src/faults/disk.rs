@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -12,6 +12,8 @@ use super::field::Field;
 
 /// What may still be written.
 const ROOM: u64 = 64 << 10;
+/// Until the server has no room.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Full in two ways, in turn: files may not grow, so that the last write is torn; or
 /// nothing at all can be written but their beginnings.
@@ -24,8 +26,16 @@ pub(super) fn fill_for_a_while(field: &Field, round: u32) -> Result<()> {
         0
     };
     let server = field.server().id();
+    let refused = || field.ledger.balance().refused;
+    let before = refused();
     limit_files(server, Some(reached + ROOM))?;
-    sleep(Duration::from_secs(2));
+    // What is acknowledged goes into the redo log's files, which are there already, until
+    // they are full.
+    let begun = Instant::now();
+    while refused() == before && begun.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(50));
+    }
+    sleep(Duration::from_secs(1));
     limit_files(server, None)?;
     sleep(Duration::from_millis(500));
     Ok(())

@@ -88,7 +88,8 @@ impl Fault {
             Self::Slow => for_a_while(&field, Mood::Slow, rounds * 2)?,
             Self::DiskFull => {
                 for round in 0..rounds {
-                    load::during(&field, || disk::fill_for_a_while(&field, round))?;
+                    let fill = || disk::fill_for_a_while(&field, round);
+                    load::at_intervals(&field, 16, Duration::from_millis(1), fill)?;
                 }
                 let refused = field.ledger.balance().refused;
                 ensure!(refused > 0, "the disk was never full");

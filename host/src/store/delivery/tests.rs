@@ -4,8 +4,9 @@ use super::super::setup::By;
 use super::*;
 use crate::domain::decision::EventAnswer;
 use crate::store::fixture::Fixture;
-use crate::store::journal::{Next, SETTLE};
+use crate::store::journal::Next;
 use crate::store::plan::plan;
+use crate::store::rows::Table;
 
 fn ids(claimed: &[Claimed]) -> Vec<DeliveryId> {
     claimed.iter().map(|it| it.id).collect()
@@ -273,7 +274,7 @@ async fn the_queue_is_read_by_its_indexes() {
             ],
         ),
         (READ_CLAIMED, vec![by_id]),
-        (SETTLE, vec![by_id]),
+        (Table::Settled.statement(), vec![by_id]),
         (
             NEXT_DUE,
             vec!["SEARCH delivery USING INDEX delivery_due (endpoint_id=?)"],

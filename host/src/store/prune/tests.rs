@@ -38,7 +38,7 @@ async fn rows(store: &Store) -> Vec<(&'static str, i64)> {
     ] {
         let count = format!("SELECT count(*) FROM {table}");
         let count: (i64,) = sqlx::query_as(sqlx::AssertSqlSafe(count))
-            .fetch_one(&store.readers)
+            .fetch_one(store.journal_readers().await.unwrap())
             .await
             .unwrap();
         rows.push((table, count.0));

@@ -183,6 +183,10 @@ fn assert_nothing_in_clear(folder: &Path) {
     let mut seen = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            assert_nothing_in_clear(&path);
+            continue;
+        }
         let bytes = std::fs::read(&path).unwrap();
         for secret in ["clear-secret", "clear-but-deleted", "clear-proof", SIGNING] {
             let there = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
@@ -190,7 +194,7 @@ fn assert_nothing_in_clear(folder: &Path) {
         }
         seen += bytes.len();
     }
-    assert!(seen > 0, "there are no files");
+    assert!(seen > 0 || folder.ends_with("redo"), "there are no files");
 }
 
 async fn open(folder: &Path) -> Result<OpenStore, OpenError> {

@@ -214,7 +214,7 @@ async fn a_page_ends_before_what_has_more_rows_than_are_read() {
         .bind("c")
         .bind(Uuid::nil())
         .bind(10)
-        .fetch_all(&store.readers)
+        .fetch_all(store.journal_readers().await.unwrap())
         .await
         .unwrap();
     let rows = Rows { lines: 7, ..PAGE };
@@ -255,7 +255,7 @@ async fn deliveries_and_attempts_are_cut_the_same_way() {
         .bind("c")
         .bind(Uuid::nil())
         .bind(10)
-        .fetch_all(&store.readers)
+        .fetch_all(store.journal_readers().await.unwrap())
         .await
         .unwrap();
     for rows in [
