@@ -17,7 +17,7 @@ use crate::config::{CompileLimits, Config, Limits};
 use crate::domain::id::OrganizationId;
 use crate::domain::limits::CallLimits;
 use crate::egress::{Egress, EgressError};
-use crate::http::{self, Caps, LastUse, Pace, Services, TokenText, TrustedProxies};
+use crate::http::{self, Caps, LastUse, Pace, Parts, Services, TokenText, TrustedProxies};
 use crate::runtime::{CompileOptions, EngineOptions, Runtime, StartError};
 use crate::store::{OpenError, OpenStore, Store, StoreError, TokenHash};
 use crate::{delivery, notices, pruning};
@@ -113,7 +113,7 @@ impl App {
         };
         let last_use = LastUse::default();
         let pace = Pace::new(config.limits.api_requests_per_second);
-        let services = Services {
+        let services = Services::new(Parts {
             switch: Arc::clone(&switch),
             runtime,
             store: store.clone(),
@@ -121,7 +121,7 @@ impl App {
             pace: pace.clone(),
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
             caps,
-        };
+        });
         let stop = CancellationToken::new();
         let router = http::router(services);
         let server = tokio::spawn(http::server::serve(

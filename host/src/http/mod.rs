@@ -22,6 +22,7 @@ mod revision;
 pub mod server;
 mod unread;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use aide::axum::ApiRouter;
@@ -38,9 +39,13 @@ use crate::call::Switch;
 use crate::runtime::Runtime;
 use crate::store::Store;
 
-/// What handlers work with.
+/// What handlers work with. Cheap to clone, as every request does.
 #[derive(Debug, Clone)]
-pub struct Services {
+pub struct Services(Arc<Parts>);
+
+/// What there is to work with.
+#[derive(Debug)]
+pub struct Parts {
     pub switch: Arc<Switch>,
     pub runtime: Arc<Runtime>,
     pub store: Store,
@@ -48,6 +53,20 @@ pub struct Services {
     pub pace: Pace,
     pub trusted_proxies: TrustedProxies,
     pub caps: Caps,
+}
+
+impl Services {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Services {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 /// What requests may bring.

@@ -18,7 +18,6 @@ pub(super) fn required(
     value: Option<String>,
     field: impl Into<String>,
 ) -> Result<String, ReadError> {
-    let field = field.into();
     match value.filter(|text| !text.is_empty()) {
         Some(value) => short(value, field),
         None => Err(ReadError::missing(field)),
