@@ -15,6 +15,7 @@ use crate::{
         transfer::exports::hookswitch::plugin::transfer_handler as transfer,
     },
     call::Sip,
+    output,
     transfer::Target,
 };
 
@@ -32,8 +33,9 @@ pub struct EventExport<P>(PhantomData<P>);
 
 impl<P: StartHandler + 'static> start::Guest for StartExport<P> {
     fn on_start(call: types::Call, agent_config: String) -> Result<start::StartDecision, String> {
-        let decision = P::on_start(&call.into(), &Json::trusted(agent_config)).map_err(in_words)?;
-        Ok(match decision {
+        let decision = P::on_start(&call.into(), &Json::trusted(agent_config));
+        output::flush();
+        Ok(match decision.map_err(in_words)? {
             StartDecision::Accept(acceptance) => start::StartDecision::Accept(start::Acceptance {
                 agent_config: acceptance.agent_config.map(Json::into_string),
                 additional_data: acceptance.additional_data.map(Json::into_string),
@@ -53,6 +55,7 @@ impl<P: TransferHandler + 'static> transfer::Guest for TransferExport<P> {
     ) -> Result<transfer::TransferDecision, String> {
         let transcription: Vec<Utterance> = transcription.into_iter().map(Into::into).collect();
         let decision = P::on_transfer(&call.into(), reason.as_deref(), &transcription);
+        output::flush();
         Ok(match decision.map_err(in_words)? {
             TransferDecision::Cold(target) => transfer::TransferDecision::Cold(target.into()),
             TransferDecision::Warm(target) => transfer::TransferDecision::Warm(target.into()),
@@ -78,6 +81,7 @@ impl<P: ToolHandler + 'static> tools::Guest for ToolExport<P> {
         arguments: String,
     ) -> Result<tools::ToolDecision, String> {
         let decision = P::call_tool(&call.into(), &name, &Json::trusted(arguments));
+        output::flush();
         Ok(match decision.map_err(in_words)? {
             ToolDecision::Answer(answer) => tools::ToolDecision::Answer(answer.into_string()),
             ToolDecision::Forward(endpoint) => tools::ToolDecision::Forward(endpoint),
@@ -94,7 +98,9 @@ impl<P: EventHandler + 'static> event::Guest for EventExport<P> {
             call: event.call.into(),
             body: Json::trusted(event.body),
         };
-        Ok(match P::on_event(&event).map_err(in_words)? {
+        let decision = P::on_event(&event);
+        output::flush();
+        Ok(match decision.map_err(in_words)? {
             EventDecision::Unchanged => event::EventDecision::Unchanged,
             EventDecision::Drop => event::EventDecision::Drop,
             EventDecision::Deliver(deliveries) => {

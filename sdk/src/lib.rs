@@ -72,6 +72,11 @@
 //!
 //! `allocator` (on by default): an allocator that fits one call per instance
 //! and never frees. Turn it off to bring your own.
+//!
+//! `output` (on by default): what `std` prints, the message of a panic too, goes
+//! straight to the plugin's log. Without it, it takes WASI's streams, whose imports cost
+//! every call microseconds. Turn it off if a C library of yours defines `write`,
+//! `writev` or `getenv` as well, or if you want to see WASI's environment.
 
 mod allocator;
 #[cfg(target_arch = "wasm32")]
@@ -90,6 +95,8 @@ pub mod http;
 mod json;
 pub mod kv;
 pub mod log;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod output;
 mod start;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Toolchain, run_within};
+use super::{FLAGS, Toolchain, run_within};
 
 pub(super) const INSTALL: &str =
     "apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src wasi-libc";
@@ -49,7 +49,7 @@ pub(super) fn installed(sysroot: &Path) -> Option<Toolchain> {
             ("RUSTC_BOOTSTRAP", "1".to_owned()),
             (
                 "RUSTFLAGS",
-                format!("-Clink-self-contained=no -Lnative={WASI_LIBC}"),
+                format!("-Clink-self-contained=no -Lnative={WASI_LIBC} {FLAGS}"),
             ),
         ],
         // `cargo run` puts the libraries of its own compiler in front.

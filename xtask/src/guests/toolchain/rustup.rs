@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 
-use super::{TARGET, Toolchain, run_within};
+use super::{FLAGS, TARGET, Toolchain, run_within};
 use crate::guests::environment::without_outer_cargo;
 
 pub(super) const INSTALL: &str = "rustup target add wasm32-wasip2";
@@ -20,7 +20,7 @@ pub(super) fn installed(sysroot: &Path) -> Option<Toolchain> {
         cargo: sysroot.join("bin/cargo"),
         rustc: sysroot.join("bin/rustc"),
         arguments: Vec::new(),
-        environment: Vec::new(),
+        environment: vec![("RUSTFLAGS", FLAGS.to_owned())],
         unset: Vec::new(),
     })
 }
