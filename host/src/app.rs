@@ -100,6 +100,7 @@ impl App {
         };
         let switch = Arc::new(Switch::new(store.clone(), Arc::clone(&runtime), ways_out));
 
+        runtime.load_ahead();
         switch.recover().await?;
         let address = config.listen;
         let listen = |source| AppError::Listen { address, source };

@@ -69,6 +69,23 @@ impl CompiledCache {
         loaded
     }
 
+    /// The digests of all compiled forms, the newest first.
+    pub(super) fn digests(&self) -> io::Result<Vec<Digest>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let hex = name.to_str().and_then(|name| name.strip_suffix(".cwasm"));
+            let digest = hex.and_then(|hex| format!("sha256:{hex}").parse().ok());
+            if let Some(digest) = digest {
+                let made = entry.metadata()?.modified()?;
+                found.push((made, digest));
+            }
+        }
+        found.sort_unstable_by_key(|&(made, _)| std::cmp::Reverse(made));
+        Ok(found.into_iter().map(|(_, digest)| digest).collect())
+    }
+
     /// Files beside the compiled forms, for a compilation: they go when dropped.
     pub(super) fn scratch(&self, bytes: &[u8]) -> io::Result<Scratch> {
         let mut component = tempfile::NamedTempFile::new_in(&self.folder)?;
@@ -86,6 +103,28 @@ impl CompiledCache {
         Ok(())
     }
 }
+
+/// Takes the pages of a component's compiled form out of this process; they are mapped
+/// again when they are next touched.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub(super) fn give_back(component: &Component) {
+    use rustix::mm::{Advice, madvise};
+
+    let image = component.image_range();
+    let bytes = image.end.addr() - image.start.addr();
+    // SAFETY: all components of this process come from `try_load`, so the range is a
+    // mapping of a file that stays as it is, and Wasmtime has made it read-only: what is
+    // mapped again is what was there, whoever runs in it or reads it meanwhile.
+    let given = unsafe { madvise(image.start.cast_mut().cast(), bytes, Advice::LinuxDontNeed) };
+    if let Err(error) = given {
+        tracing::debug!(%error, "the pages of an idle plugin stay");
+    }
+}
+
+/// Only of Linux is it known that this loses nothing.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn give_back(_component: &Component) {}
 
 /// A component and the place for its compiled form.
 #[derive(Debug)]

@@ -111,6 +111,7 @@ impl Runtime {
                 };
             }
         };
+        plugin.warmth.note();
         let interrupted = Interrupted::default();
         let mut store = self.fresh_store(context, grants, &interrupted);
         let log = store.data().log_book();

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre};
 
@@ -15,6 +17,7 @@ use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
 use super::slow_lane::{Interrupted, Pace};
+use super::warmth::Warmth;
 use super::{Runtime, compile, v1};
 use crate::domain::id::{EventId, OrganizationId};
 use crate::domain::inspection::{Inspection, Tool};
@@ -25,11 +28,16 @@ use crate::domain::seed::Seed;
 /// How long a component may take to start when it is uploaded.
 const PROBE: Duration = Duration::from_secs(5);
 
+/// Between two plugins that are loaded ahead, which takes a tenth of it: who calls now
+/// is not to feel it.
+const AHEAD_PAUSE: Duration = Duration::from_millis(2);
+
 /// A plugin ready to be called.
 pub struct Loaded {
     pub(super) pre: InstancePre<CallState>,
     pub(super) exports: v1::Exports,
     pub(super) pace: Pace,
+    pub(super) warmth: Warmth,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -96,6 +104,38 @@ impl Runtime {
             Ok(Arc::new(self.link(&component)?))
         };
         self.loaded.try_get_with(digest, load).await
+    }
+
+    /// Loads what is compiled already, the newest first, behind all calls: whoever is
+    /// called first after a start shall not wait for it.
+    pub fn load_ahead(self: &Arc<Self>) {
+        let runtime = Arc::downgrade(self);
+        let load = async move {
+            let digests = match runtime.upgrade() {
+                Some(runtime) => runtime.compiled.digests(),
+                None => return,
+            };
+            let digests = digests.unwrap_or_else(|error| {
+                tracing::warn!(%error, "compiled plugins cannot be loaded ahead");
+                Vec::new()
+            });
+            for digest in digests {
+                let Some(runtime) = runtime.upgrade() else {
+                    return;
+                };
+                if runtime.loaded.entry_count() >= runtime.options.loaded_plugins {
+                    return;
+                }
+                // What cannot be loaded is told when it is asked for.
+                let load = async { Err::<_, io::Error>(io::ErrorKind::NotFound.into()) };
+                let _ = runtime.load(digest, load).await;
+                drop(runtime);
+                tokio::time::sleep(AHEAD_PAUSE).await;
+            }
+        };
+        let started = self.slow_lane.start_behind(load);
+        // It ends by itself.
+        started.map(AbortOnDropHandle::detach);
     }
 
     /// Decides whether bytes are a plugin, and has it ready if they are.
@@ -175,7 +215,7 @@ impl Runtime {
         let (cache, options) = (self.compiled.clone(), self.options.compile.clone());
         let compile = async move {
             let _turn = (turn, place);
-            let unavailable = |error: std::io::Error| {
+            let unavailable = |error: io::Error| {
                 tracing::error!(%digest, %error, "the folder for compiled plugins cannot be written");
                 Rejection::CompilerUnavailable
             };
@@ -244,6 +284,7 @@ impl Runtime {
             pre,
             exports,
             pace: Pace::default(),
+            warmth: Warmth::default(),
         })
     }
 }

@@ -3,7 +3,8 @@
 //! [`engine`] configures Wasmtime once for the process, [`inspect`] decides at
 //! upload whether bytes are a plugin, [`compile`] compiles them in a child process,
 //! [`compiled`] keeps compiled forms on disk,
-//! [`loaded`] keeps plugins ready in memory, [`admission`] is the fair queue
+//! [`loaded`] keeps plugins ready in memory, [`warmth`] takes back what those hold that
+//! nobody calls, [`admission`] is the fair queue
 //! in front of the pool, and [`invoke`] makes one fresh
 //! instance for one call and takes it away again; who takes long goes on in the
 //! [`slow_lane`], behind all others ([`crate::priority`]). What a guest may reach is in
@@ -25,6 +26,7 @@ pub mod limits;
 pub mod loaded;
 mod slow_lane;
 mod v1;
+mod warmth;
 
 pub use self::compile::CompileOptions;
 pub use self::engine::{EngineOptions, Runtime, StartError};

@@ -5,6 +5,8 @@
 //! They are one component with a custom section that differs, so that each is compiled,
 //! kept and loaded by itself.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -25,6 +27,9 @@ pub(super) const FIGURES: &[&str] = &[
 
 const CONNECTIONS: usize = 32;
 
+/// After this an idle server has given back what it will.
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// As many at once as there are processors here.
 const SETTINGS: &str = "[compile]\nat_once = 2\n";
 
@@ -41,6 +46,8 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
     let spread = bind_many(stage, &subject, count)?;
     subject.restart()?;
     let per_plugin = |more: f64| Samples::one(more / count as f64);
+    // They are loaded ahead, some hundreds a second.
+    std::thread::sleep(SETTLED * 3);
     let bound = subject.resident()?.whole_kb - idle.whole_kb;
     report.add("rss_kb_per_plugin_uncalled", per_plugin(bound));
 
@@ -55,6 +62,8 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
         ..Load::full(1)
     };
     many.ask(&stage.programs, each_once, Rounds::once())?;
+    // Idle plugins give their pages back after a quarter to half a second.
+    std::thread::sleep(SETTLED);
     let called = subject.resident()?;
     let (whole, own) = (called.whole_kb - idle.whole_kb, called.own_kb - idle.own_kb);
     report.add("rss_kb_per_plugin", per_plugin(whole));
