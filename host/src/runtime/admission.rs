@@ -79,6 +79,12 @@ impl Admission {
         let (sender, turn) = oneshot::channel();
         let unclaimed = {
             let mut queue = lock(&self.queue);
+            if queue.take_free(organization) {
+                return Ok(Admitted {
+                    queue: Arc::clone(&self.queue),
+                    organization,
+                });
+            }
             queue.wait(organization, sender)?;
             grant(&self.queue, &mut queue)
         };
@@ -131,6 +137,22 @@ fn grant(shared: &Arc<Mutex<Queue>>, queue: &mut Queue) -> Vec<Admitted> {
 }
 
 impl Queue {
+    /// Takes a sandbox if nobody waits for one and the organization may have it: the
+    /// ordinary case, which needs no line.
+    fn take_free(&mut self, organization: OrganizationId) -> bool {
+        if self.free == 0 || !self.turns.is_empty() {
+            return false;
+        }
+        let tenant = self.tenants.entry(organization).or_default();
+        // With a share that is used up others of it may wait without standing in turn.
+        if tenant.running >= self.share || !tenant.waiting.is_empty() {
+            return false;
+        }
+        tenant.running += 1;
+        self.free -= 1;
+        true
+    }
+
     fn wait(
         &mut self,
         organization: OrganizationId,

@@ -13,9 +13,10 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::num::NonZero;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
@@ -97,13 +98,13 @@ impl SlowLane {
         interrupted: &Interrupted,
         call: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        let mut call = Box::pin(timed(call));
+        let mut call = Timed::new(call);
         if pace.is_slow() {
             let (value, busy) = self.run_behind(call).await;
             pace.note(busy);
             return value;
         }
-        let ended = poll_fn(|context| match call.as_mut().poll(context) {
+        let ended = poll_fn(|context| match Pin::new(&mut call).poll(context) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
             Poll::Pending if interrupted.is_set() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
@@ -114,6 +115,15 @@ impl SlowLane {
         };
         pace.note(busy);
         value
+    }
+
+    /// Starts something of the server's own in the lane; it ends with what is returned.
+    pub(super) fn start_behind(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<AbortOnDropHandle<()>> {
+        let runtime = self.runtime.as_ref()?;
+        Some(AbortOnDropHandle::new(runtime.spawn(work)))
     }
 
     /// Runs something in the lane from the beginning.
@@ -137,16 +147,31 @@ impl SlowLane {
 
 /// What a future gives, and for how long it has kept threads. All its turns count: one
 /// that yields often is not quick for that.
-async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
-    let mut future = std::pin::pin!(future);
-    let mut busy = Duration::ZERO;
-    poll_fn(|context| {
+///
+/// A call is some kilobytes, so it goes into its box at once and is not moved again.
+struct Timed<F> {
+    future: Pin<Box<F>>,
+    busy: Duration,
+}
+
+impl<F> Timed<F> {
+    fn new(future: F) -> Self {
+        Self {
+            future: Box::pin(future),
+            busy: Duration::ZERO,
+        }
+    }
+}
+
+impl<F: Future> Future for Timed<F> {
+    type Output = (F::Output, Duration);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let began = Instant::now();
-        let polled = future.as_mut().poll(context);
-        busy += began.elapsed();
-        polled.map(|value| (value, busy))
-    })
-    .await
+        let polled = self.future.as_mut().poll(context);
+        self.busy += began.elapsed();
+        polled.map(|value| (value, self.busy))
+    }
 }
 
 impl Drop for SlowLane {
