@@ -110,7 +110,7 @@ pub(crate) fn needs_many_memories() -> Vec<u8> {
 
 /// A component that takes the compiler some seconds and some hundred megabytes.
 pub(crate) fn slow_to_compile() -> Vec<u8> {
-    const FUNCTIONS: usize = 20_000;
+    const FUNCTIONS: usize = 40_000;
     // What could be folded together would cost nothing.
     let step = "local.get 0 i32.mul local.get 0 i32.rotl ".repeat(15);
     let function = format!("(func (param i32) (result i32) local.get 0 {step})");

@@ -330,9 +330,12 @@ async fn a_bound_plugin_that_can_no_longer_be_loaded_is_a_line() {
     log.server.install("misbehave").await;
     let source = log.server.source("main-line").await;
     log.server.bind(&mode("none")).await;
-    let mut log = Watched::of(log.server.stop());
     let compiled = log.server.directory().join("data/compiled");
+    let stopped = log.server.stop();
+    // What is there at the start would be loaded ahead.
     std::fs::remove_dir_all(&compiled).expect("the folder goes");
+    let mut log = Watched::of(stopped);
+    std::fs::remove_dir_all(&compiled).expect("the folder goes again");
     std::fs::write(&compiled, "in its place").expect("a file");
     let reply = log.server.hook(&source, &payload::tool()).await;
     log.add(
