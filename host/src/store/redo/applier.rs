@@ -119,7 +119,7 @@ pub(super) fn start(
     shared: Arc<Shared>,
     database: Database,
     pen: Pen,
-) -> Result<JoinHandle<()>, OpenError> {
+) -> Result<JoinHandle<bool>, OpenError> {
     let applier = Applier {
         shared,
         database,
@@ -140,19 +140,24 @@ struct Applier {
 }
 
 impl Applier {
-    fn run(mut self) {
+    /// Gives at its end whether everything is in the tables, and on the disk.
+    fn run(mut self) -> bool {
         // Without it, calls are held up a little longer.
         let _ = priority::yield_to_others();
         while let Some(batch) = self.next_batch() {
             if !self.write(&batch) {
                 // The next process finds it in the log.
-                return;
+                return false;
             }
             self.last_commit = Some(Instant::now());
             self.tell(&batch);
             self.release();
         }
-        self.end();
+        let synced = self.database.sync();
+        if let Err(error) = &synced {
+            tracing::error!(%error, "the database cannot be synchronized, the redo log is kept");
+        }
+        synced.is_ok()
     }
 
     /// What is written next; none when that was all.
@@ -280,28 +285,25 @@ impl Applier {
             }
         }
     }
+}
 
-    /// Everything is in the tables: leaves no file behind.
-    fn end(self) {
-        if let Err(error) = self.database.sync() {
-            tracing::error!(%error, "the database cannot be synchronized, the redo log is kept");
-            return;
+/// Whoever waits for a thread that has panicked would wait for ever.
+impl Drop for Applier {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.shared.written.send_modify(|written| {
+                written.failure = Some(Failure {
+                    attempt: u64::MAX,
+                    why: StoreError::Closing,
+                });
+            });
+            self.wake_threads();
+            self.shared.close();
         }
-        let mut tail = self.shared.tail();
-        for FullFile { file, .. } in tail.full.drain(..) {
-            remove(file.path());
-        }
-        if let Some(spare) = tail.spare.take() {
-            remove(spare.path());
-        }
-        if let super::NextFile::Ready(next) = &tail.next {
-            remove(next.path());
-        }
-        remove(tail.file.path());
     }
 }
 
-fn remove(file: &Path) {
+pub(super) fn remove(file: &Path) {
     if let Err(error) = fs::remove_file(file) {
         tracing::warn!(file = %file.display(), %error, "a file of the redo log cannot be removed");
     }

@@ -190,7 +190,7 @@ enum Refused {
 #[derive(Debug)]
 pub(super) struct Threads {
     redo: Redo,
-    applier: std::thread::JoinHandle<()>,
+    applier: std::thread::JoinHandle<bool>,
     ahead: std::thread::JoinHandle<()>,
     sync: std::thread::JoinHandle<()>,
 }
@@ -301,12 +301,22 @@ impl Threads {
             ahead,
             sync,
         } = self;
-        redo.0.shared.close();
+        let shared = Arc::clone(&redo.0.shared);
+        shared.close();
         drop(redo);
-        for (name, thread) in [("applier", applier), ("ahead", ahead), ("sync", sync)] {
+        let panicked =
+            |name| tracing::error!(thread = name, "a thread of the redo log has panicked");
+        let written = applier.join().unwrap_or_else(|_| {
+            panicked("applier");
+            false
+        });
+        for (name, thread) in [("ahead", ahead), ("sync", sync)] {
             if thread.join().is_err() {
-                tracing::error!(thread = name, "a thread of the redo log has panicked");
+                panicked(name);
             }
+        }
+        if written {
+            shared.tail().remove_files();
         }
     }
 }
@@ -438,6 +448,19 @@ impl Tail {
     fn next_size(&self, bytes: usize) -> usize {
         let larger = self.file.size().saturating_mul(GROWTH).min(LARGEST_FILE);
         larger.max(Segment::size_for(bytes))
+    }
+
+    /// Leaves nothing behind: everything is in the tables.
+    fn remove_files(&mut self) {
+        let full = self.full.drain(..).map(|full| full.file);
+        let next = match mem::replace(&mut self.next, NextFile::NotYet) {
+            NextFile::Ready(next) => Some(next),
+            _ => None,
+        };
+        for file in full.chain(self.spare.take()).chain(next) {
+            applier::remove(file.path());
+        }
+        applier::remove(self.file.path());
     }
 
     /// What is not on the disk yet, and counts as if it were.
