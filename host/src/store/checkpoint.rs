@@ -6,7 +6,7 @@
 //! something through the API may, so there are many short checkpoints rather than few
 //! long ones.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Drop for Checkpointer {
     }
 }
 
-fn run(connection: &Connection, log: &PathBuf, stopped: &Receiver<()>) {
+fn run(connection: &Connection, log: &Path, stopped: &Receiver<()>) {
     // Without it, others are held up a little longer.
     let _ = priority::yield_to_others();
     while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {

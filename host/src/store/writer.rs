@@ -232,14 +232,14 @@ pub(super) fn start(
     let mut log = Synced::new(connections.log);
     let (disk, disk_thread) =
         DiskSync::start("disk-sync", move || log.sync()).map_err(OpenError::Thread)?;
-    let desk = Desk {
+    let writer = Desk {
         connection: connections.writer,
         again: connections.again,
         disk,
         redo: redo.clone(),
         pen,
     };
-    let writer = tokio::spawn(desk.run(receiver));
+    let writer = tokio::spawn(writer.run(receiver));
     let tasks = Tasks {
         writer,
         checkpointer: connections.checkpointer,

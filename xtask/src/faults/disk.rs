@@ -13,7 +13,7 @@ use super::field::Field;
 /// What may still be written.
 const ROOM: u64 = 64 << 10;
 /// Until the server has no room.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Full in two ways, in turn: files may not grow, so that the last write is torn; or
 /// nothing at all can be written but their beginnings.

@@ -30,12 +30,11 @@ pub(super) fn start(shared: Arc<Shared>, number: u64) -> Result<JoinHandle<()>, 
 
 fn run(shared: &Shared, mut number: u64) {
     while let Some((size, spare)) = next_wanted(shared) {
-        let made = match spare {
-            Some(spare) => Ok(spare),
-            None => {
-                number += 1;
-                make(&shared.folder, number, size)
-            }
+        let made = if let Some(spare) = spare {
+            Ok(spare)
+        } else {
+            number += 1;
+            make(&shared.folder, number, size)
         };
         shared.tail().next = match made {
             Ok(file) => NextFile::Ready(file),
@@ -65,7 +64,7 @@ fn next_wanted(shared: &Shared) -> Option<(usize, Option<Segment>)> {
 }
 
 fn make(folder: &Path, number: u64, size: usize) -> io::Result<Segment> {
-    let file = Segment::create(path(folder, number), size)?;
+    let file = Segment::create(&path(folder, number), size)?;
     // Its name too has to be there after a loss of power.
     File::open(folder)?.sync_all()?;
     Ok(file)

@@ -277,7 +277,7 @@ impl Applier {
             let mut tail = self.shared.tail();
             tail.unsynced
                 .retain(|part| !Arc::ptr_eq(&part.memory, file.memory()));
-            if tail.spare.is_none() && file.size() == LARGEST_FILE {
+            if tail.spare.is_none() && file.size() == LARGEST_FILE && !file.is_spoilt() {
                 tail.spare = Some(file);
             } else {
                 drop(tail);

@@ -139,8 +139,6 @@ struct Tail {
     spare: Option<Segment>,
     /// Parts of files that are full which are not on the disk.
     unsynced: Vec<Unsynced>,
-    /// The file is no good any more: the next entry goes into another one.
-    spoilt: bool,
     /// The applier has nothing to do.
     idle: bool,
     /// Somebody waits for the tables.
@@ -204,7 +202,7 @@ pub(super) fn start(
 ) -> Result<(Redo, Threads), OpenError> {
     let number = last + 1;
     let path = ahead::path(&folder, number);
-    let mut file = Segment::create(path.clone(), FIRST_FILE)
+    let mut file = Segment::create(&path, FIRST_FILE)
         .map_err(|source| OpenError::Redo { file: path, source })?;
     file.begin(number);
     let shared = Arc::new(Shared {
@@ -376,7 +374,6 @@ impl Tail {
             full: VecDeque::new(),
             spare: None,
             unsynced: Vec::new(),
-            spoilt: false,
             idle: false,
             urgent: false,
             closed: false,
@@ -390,7 +387,7 @@ impl Tail {
         }
         let sequence = self.sequence + 1;
         let bytes = entry.bytes();
-        if self.spoilt || self.file.append(sequence, bytes, check).is_err() {
+        if self.file.append(sequence, bytes, check).is_err() {
             self.turn(sequence, bytes.len())?;
             let appended = self.file.append(sequence, bytes, check);
             appended.map_err(|_full| Refused::NoFile)?;
@@ -413,7 +410,7 @@ impl Tail {
             NextFile::Ready(mut file) if file.size() >= Segment::size_for(bytes) => {
                 file.begin(first);
                 let full = mem::replace(&mut self.file, file);
-                if !mem::take(&mut self.spoilt) {
+                if !full.is_spoilt() {
                     self.unsynced.push(Unsynced {
                         memory: Arc::clone(full.memory()),
                         from: self.synced,
@@ -466,7 +463,7 @@ impl Tail {
     /// What is not on the disk yet, and counts as if it were.
     fn take_unsynced(&mut self) -> Vec<Unsynced> {
         let mut parts = mem::take(&mut self.unsynced);
-        if self.file.end() > self.synced && !self.spoilt {
+        if self.file.end() > self.synced && !self.file.is_spoilt() {
             parts.push(Unsynced {
                 memory: Arc::clone(self.file.memory()),
                 from: self.synced,
@@ -491,7 +488,7 @@ impl Shared {
             return Ok(());
         };
         tracing::error!(%error, "the redo log cannot be synchronized, the tables are instead");
-        self.tail().spoilt = true;
+        self.tail().file.spoil();
         self.wait_until_written()?;
         let synced = File::open(log).and_then(|file| file.sync_data());
         synced.map_err(|error| StoreError::Disk(Arc::new(error)))

@@ -33,6 +33,8 @@ pub(super) struct Segment {
     memory: Arc<MmapRaw>,
     /// Bytes that are used.
     end: usize,
+    /// It is not to be trusted any more, and takes nothing.
+    spoilt: bool,
 }
 
 /// What does not fit any more.
@@ -41,11 +43,11 @@ pub(super) struct Full;
 
 impl Segment {
     /// Makes a file of so many bytes.
-    pub(super) fn create(path: PathBuf, size: usize) -> io::Result<Self> {
-        let made = Self::fill(&path, size).and_then(|file| Self::map(path.clone(), &file));
+    pub(super) fn create(path: &Path, size: usize) -> io::Result<Self> {
+        let made = Self::fill(path, size).and_then(|file| Self::map(path.to_owned(), &file));
         if made.is_err() {
             // Part of it may be there, and takes room that is short.
-            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(path);
         }
         made
     }
@@ -77,6 +79,7 @@ impl Segment {
             path,
             memory: Arc::new(memory),
             end: 0,
+            spoilt: false,
         })
     }
 
@@ -91,6 +94,15 @@ impl Segment {
 
     pub(super) fn end(&self) -> usize {
         self.end
+    }
+
+    /// Takes nothing more, because the disk has refused it.
+    pub(super) fn spoil(&mut self) {
+        self.spoilt = true;
+    }
+
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.spoilt
     }
 
     /// Begins it, or begins it again: its first frame has that number.
@@ -112,7 +124,7 @@ impl Segment {
         ) else {
             return Err(Full);
         };
-        if end > self.memory.len() {
+        if end > self.memory.len() || self.spoilt {
             return Err(Full);
         }
         let mut header = [0; FRAME_HEADER];
@@ -251,7 +263,7 @@ mod tests {
     fn frames_are_read_as_they_were_appended_and_old_ones_do_not_follow_new_ones() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1");
-        let mut segment = Segment::create(path.clone(), 4096).unwrap();
+        let mut segment = Segment::create(&path, 4096).unwrap();
         assert_eq!(frames(&path), [], "not begun");
         segment.begin(7);
         for (sequence, bytes) in [(7, b"seven".as_slice()), (8, b""), (9, b"nine")] {
@@ -272,7 +284,7 @@ mod tests {
     fn what_does_not_fit_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1");
-        let mut segment = Segment::create(path.clone(), Segment::size_for(10)).unwrap();
+        let mut segment = Segment::create(&path, Segment::size_for(10)).unwrap();
         segment.begin(1);
         assert_eq!(append(&mut segment, 1, &[7; 11]), Err(Full));
         append(&mut segment, 1, &[7; 10]).unwrap();
@@ -284,7 +296,7 @@ mod tests {
     fn a_file_of_another_format_is_told_from_one_that_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1");
-        Segment::create(path.clone(), 100).unwrap().begin(1);
+        Segment::create(&path, 100).unwrap().begin(1);
         let mut bytes = fs::read(&path).unwrap();
         let other = rows::FORMAT + 1;
         bytes[8..12].copy_from_slice(&other.to_le_bytes());
@@ -305,7 +317,7 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("1");
-            let mut segment = Segment::create(path.clone(), 1 << 13).unwrap();
+            let mut segment = Segment::create(&path, 1 << 13).unwrap();
             segment.begin(1);
             let (mut sequence, mut ends) = (0, Vec::new());
             for size in sizes {

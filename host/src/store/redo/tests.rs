@@ -52,7 +52,7 @@ fn files(folder: &TempDir) -> Vec<String> {
 fn leave(folder: &TempDir, first: u64, entries: &[Entry]) {
     let folder = folder.path().join("redo");
     fs::create_dir_all(&folder).unwrap();
-    let mut file = Segment::create(ahead::path(&folder, first), FIRST_FILE).unwrap();
+    let mut file = Segment::create(&ahead::path(&folder, first), FIRST_FILE).unwrap();
     file.begin(first);
     for (sequence, entry) in (first..).zip(entries) {
         let bytes = entry.bytes();
