@@ -121,6 +121,21 @@ pub(super) enum Value<'a> {
     Blob(#[serde(with = "serde_bytes")] &'a [u8]),
 }
 
+/// What a row takes besides its texts.
+const ROW_BYTES: usize = 16;
+
+impl Value<'_> {
+    /// About how many bytes it takes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Null => 1,
+            Self::Integer(_) => 11,
+            Self::Text(text) => 11 + text.len(),
+            Self::Blob(bytes) => 11 + bytes.len(),
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct NewRow<'a> {
     table: Table,
@@ -158,6 +173,9 @@ impl Entry {
     }
 
     pub(super) fn row(&mut self, table: Table, values: &[Value<'_>]) {
+        // Texts are long now and then: making room bit by bit would take twice as much.
+        let room: usize = values.iter().map(Value::size).sum();
+        self.bytes.reserve(room + ROW_BYTES);
         let row = NewRow { table, values };
         // Nothing in a row has no form, and a vector grows.
         if let Ok(longer) = postcard::to_extend(&row, std::mem::take(&mut self.bytes)) {

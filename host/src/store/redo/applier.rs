@@ -29,7 +29,7 @@ const MAX_BATCH_BYTES: usize = 8 << 20;
 const TURN: Duration = Duration::from_micros(100);
 
 /// Pages of a batch stay in memory until it is committed.
-const CACHE_KIB: i64 = 16 << 10;
+const CACHE_KIB: i64 = 8 << 10;
 const STATEMENTS: usize = 32;
 
 /// After a failure it is tried again.

@@ -126,6 +126,8 @@ impl Written {
 #[derive(Debug)]
 struct Tail {
     file: Segment,
+    /// How large files are made by now, unless an entry needs more.
+    usual_size: usize,
     /// Up to where the file is on the disk, as far as anybody asked for it.
     synced: usize,
     next: NextFile,
@@ -366,6 +368,7 @@ impl Tail {
     fn new(file: Segment, sequence: u64) -> Self {
         Self {
             file,
+            usual_size: FIRST_FILE,
             synced: 0,
             next: NextFile::NotYet,
             sequence,
@@ -418,6 +421,10 @@ impl Tail {
                     });
                 }
                 self.synced = 0;
+                // One large entry is no reason for larger files.
+                if self.file.size() <= self.next_usual_size() {
+                    self.usual_size = self.next_usual_size();
+                }
                 self.next = NextFile::NotYet;
                 self.retire(full, first - 1);
                 Ok(())
@@ -442,9 +449,12 @@ impl Tail {
         self.full.push_back(FullFile { file, last });
     }
 
+    fn next_usual_size(&self) -> usize {
+        self.usual_size.saturating_mul(GROWTH).min(LARGEST_FILE)
+    }
+
     fn next_size(&self, bytes: usize) -> usize {
-        let larger = self.file.size().saturating_mul(GROWTH).min(LARGEST_FILE);
-        larger.max(Segment::size_for(bytes))
+        self.next_usual_size().max(Segment::size_for(bytes))
     }
 
     /// Leaves nothing behind: everything is in the tables.
