@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
+use super::writer::Terms;
 use super::{Durability, Store, StoreError};
 use crate::domain::kv::{Change, Entry, Fault, Operation, Outcome, Quota, Space};
 
@@ -29,9 +30,9 @@ impl Store {
                 .apply(entry.as_ref(), now)
                 .map(|(_, outcome)| outcome));
         }
-        let bytes = operation.size();
+        let terms = Terms::from(self.answers).of_bytes(operation.size()).apart();
         self.writer
-            .change_apart(self.answers, bytes, move |connection| {
+            .change(terms, move |connection| {
                 Box::pin(apply(connection, space, key, operation, quota, now))
             })
             .await
@@ -41,9 +42,10 @@ impl Store {
     pub async fn sweep_kv(&self, now: Timestamp) -> Result<u64, StoreError> {
         let now = now.as_millisecond();
         self.writer
-            .change(Durability::Process, move |connection| {
-                Box::pin(sweep(connection, now))
-            })
+            .change(
+                Terms::from(Durability::Process).apart(),
+                move |connection| Box::pin(sweep(connection, now)),
+            )
             .await
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::delivery::first_id;
 use super::repeat::LONGEST_ANSWER;
+use super::writer::Terms;
 use super::{Durability, Store, StoreError, row};
 use crate::domain::id::{EventId, OrganizationId};
 use crate::domain::organization::Quotas;
@@ -195,8 +196,9 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let ids = events.iter().map(|it| it.uuid().simple().to_string());
         let ids = row::written(&ids.collect::<Vec<_>>())?;
+        let terms = Terms::from(Durability::Process).of_bytes(BATCH_BYTES);
         self.writer
-            .large_change(Durability::Process, BATCH_BYTES, move |connection| {
+            .change(terms, move |connection| {
                 Box::pin(async move {
                     let mut transaction = connection.begin().await?;
                     let done: Vec<(String,)> = sqlx::query_as(STILL_DONE)

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::seal::values::CREATION_ANSWER;
 use super::seal::{Place, Sealer};
-use super::writer::Running;
+use super::writer::{Running, Terms};
 use super::{Durability, Store, StoreError, row};
 use crate::domain::id::{OrganizationId, TokenId};
 
@@ -219,9 +219,10 @@ impl Store {
             + 'static,
         T: Send + 'static,
     {
+        let terms = Terms::from(Durability::PowerLoss).of_bytes(bytes);
         let done = self
             .writer
-            .large_change(Durability::PowerLoss, bytes, move |connection| {
+            .change(terms, move |connection| {
                 Box::pin(async move {
                     let mut savepoint = connection.begin().await?;
                     let (done, line) = run(&mut savepoint).await?;

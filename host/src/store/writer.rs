@@ -97,6 +97,40 @@ enum After {
     Nothing,
 }
 
+/// How a change is made: as durable as asked, small, and after what was acknowledged of
+/// the journal, unless it says otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    durability: Durability,
+    bytes: usize,
+    after: After,
+}
+
+impl From<Durability> for Terms {
+    fn from(durability: Durability) -> Self {
+        Self {
+            durability,
+            bytes: 0,
+            after: After::Journal,
+        }
+    }
+}
+
+impl Terms {
+    /// It writes so many bytes.
+    pub(super) fn of_bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// It has nothing to do with the journal, and need not wait for it.
+    pub(super) fn apart(self) -> Self {
+        Self {
+            after: After::Nothing,
+            ..self
+        }
+    }
+}
+
 /// Where to send work. Cheap to clone; the writer ends when all are gone.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
@@ -125,54 +159,20 @@ impl Writer {
 
     /// Runs a change inside the writer's transaction. One that fails after it has
     /// written must undo that itself, with a savepoint (`connection.begin()`).
-    pub(super) async fn change<T, F>(&self, durability: Durability, run: F) -> Result<T, StoreError>
-    where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
-        T: Send + 'static,
-    {
-        self.large_change(durability, 0, run).await
-    }
-
-    /// The same for a change that writes so many bytes.
-    pub(super) async fn large_change<T, F>(
+    pub(super) async fn change<T, F>(
         &self,
-        durability: Durability,
-        bytes: usize,
+        terms: impl Into<Terms>,
         run: F,
     ) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
         T: Send + 'static,
     {
-        self.send(durability, bytes, After::Journal, run).await
-    }
-
-    /// The same for a change that has nothing to do with the journal, and need not wait
-    /// for it.
-    pub(super) async fn change_apart<T, F>(
-        &self,
-        durability: Durability,
-        bytes: usize,
-        run: F,
-    ) -> Result<T, StoreError>
-    where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
-        T: Send + 'static,
-    {
-        self.send(durability, bytes, After::Nothing, run).await
-    }
-
-    async fn send<T, F>(
-        &self,
-        durability: Durability,
-        bytes: usize,
-        after: After,
-        run: F,
-    ) -> Result<T, StoreError>
-    where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Running<'c, T> + Send + 'static,
-        T: Send + 'static,
-    {
+        let Terms {
+            durability,
+            bytes,
+            after,
+        } = terms.into();
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting {
             change: Box::new(Closure { run, reply }),

@@ -29,7 +29,7 @@ use std::fs::File;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -86,6 +86,9 @@ struct Shared {
     written: watch::Sender<Written>,
     /// How often it was begun to write something into the tables.
     attempts: AtomicU64,
+    /// The disk has refused a file, and what is in it is not known to be in the tables on
+    /// the disk.
+    distrusted: AtomicBool,
 }
 
 /// Up to which entry all are in the tables.
@@ -220,6 +223,7 @@ pub(super) fn start(
             failure: None,
         }),
         attempts: AtomicU64::new(0),
+        distrusted: AtomicBool::new(false),
     });
     let (log, of_disk) = (database.log(), Arc::clone(&shared));
     let (disk, sync) =
@@ -494,14 +498,20 @@ impl Shared {
     fn sync(&self, log: &Path) -> Result<(), StoreError> {
         let parts = self.tail().take_unsynced();
         let flush = |part: &Unsynced| part.memory.flush_range(part.from, part.to - part.from);
-        let Err(error) = parts.iter().try_for_each(flush) else {
+        if let Err(error) = parts.iter().try_for_each(flush) {
+            tracing::error!(%error, "the redo log cannot be synchronized, the tables are instead");
+            self.distrusted.store(true, Ordering::Release);
+            self.tail().file.spoil();
+        }
+        if !self.distrusted.load(Ordering::Acquire) {
             return Ok(());
-        };
-        tracing::error!(%error, "the redo log cannot be synchronized, the tables are instead");
-        self.tail().file.spoil();
+        }
+        // With all that came into the file before it took no more.
         self.wait_until_written()?;
         let synced = File::open(log).and_then(|file| file.sync_data());
-        synced.map_err(|error| StoreError::Disk(Arc::new(error)))
+        synced.map_err(|error| StoreError::Disk(Arc::new(error)))?;
+        self.distrusted.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// The same as [`Redo::settled`], for threads.

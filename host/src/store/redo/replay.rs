@@ -51,6 +51,9 @@ pub(in crate::store) fn replay(folder: &Path, database: &mut Database) -> Result
             entries = last - before,
             "what the process before has acknowledged was written into the tables"
         );
+    }
+    // Also what that process has written itself: it need not be on the disk.
+    if !paths.is_empty() {
         database.sync().map_err(|source| OpenError::Redo {
             file: database.log(),
             source,

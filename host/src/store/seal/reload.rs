@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::values::{self, Progress};
 use super::{KeyError, KeySource};
+use crate::store::writer::Terms;
 use crate::store::{Durability, OpenError, Store, StoreError};
 
 /// More than changes are committed with together, so that re-sealing rests between its
@@ -37,9 +38,10 @@ impl Store {
         let mut progress = Progress::default();
         while !progress.is_done() {
             let keys = self.sealer.keys();
+            let terms = Terms::from(Durability::Process).of_bytes(BYTES);
             progress = self
                 .writer
-                .large_change(Durability::Process, BYTES, move |connection| {
+                .change(terms, move |connection| {
                     Box::pin(async move { values::reseal_some(connection, &keys, progress).await })
                 })
                 .await?;
