@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::repeats::{Entered, Place};
-use super::{CallError, Received, Route, RouteError, Switch, sent, unavailable};
+use super::{CallError, Origin, Received, RouteError, Switch, sent, unavailable};
 use crate::domain::decision::{Decision, Outcome, Why};
 use crate::domain::event::{CallEvent, Kind};
 use crate::domain::id::EventId;
@@ -67,8 +67,8 @@ impl Switch {
 
     /// Settles a question that the process before has left open.
     async fn recover_question(&self, question: &OpenQuestion) -> Result<(), StoreError> {
-        let route = match self.routes.get(question.source).await {
-            Ok(route) => route,
+        let origin = match self.routes.origin(question.source).await {
+            Ok(origin) => origin,
             Err(RouteError::Store(error)) => return Err(error),
             Err(RouteError::UnknownSource(_) | RouteError::UnknownDialect(_)) => {
                 return self.interrupt(None, question).await;
@@ -76,8 +76,8 @@ impl Switch {
         };
         let payload = self.store.payload(question.event).await?;
         let text = payload.as_deref().map(json::text);
-        let event = text.and_then(|text| route.dialect.parse(text.ok()?).ok());
-        let asked = event.as_ref().map(|event| (&*route, event));
+        let event = text.and_then(|text| origin.dialect.parse(text.ok()?).ok());
+        let asked = event.as_ref().map(|event| (&*origin, event));
         self.interrupt(asked, question).await
     }
 
@@ -85,19 +85,19 @@ impl Switch {
     /// known when that has ended.
     pub(super) async fn turn(
         &self,
-        route: &Route,
+        origin: &Origin,
         asked: &CallEvent,
         fingerprint: Option<Fingerprint>,
     ) -> Result<Turn, CallError> {
         let Some(fingerprint) = fingerprint else {
             return Ok(Turn::First(None));
         };
-        let known_for = fingerprint.known_for(route.source.repeat_window);
+        let known_for = fingerprint.known_for(origin.source.repeat_window);
         let mut waited = false;
         loop {
             let now = Instant::now();
             match self.repeats.enter(fingerprint, known_for, now) {
-                Entered::First(mut place) => match self.stored(route, fingerprint).await? {
+                Entered::First(mut place) => match self.stored(origin, fingerprint).await? {
                     Some(event) => place.stand_for(event),
                     None => return Ok(Turn::First(Some(place))),
                 },
@@ -105,10 +105,10 @@ impl Switch {
                     ended.await;
                     waited = true;
                 }
-                Entered::Settled(event) => match self.known(route, asked, event).await? {
+                Entered::Settled(event) => match self.known(origin, asked, event).await? {
                     // Who has waited for an answer has asked already.
                     Some(known) if waited || !known.may_be_asked_again => {
-                        tracing::debug!(source = %route.source.id, %event, waited, "a request repeats an earlier one");
+                        tracing::debug!(source = %origin.source.id, %event, waited, "a request repeats an earlier one");
                         return Ok(Turn::Repeat(Box::new(known.received)));
                     }
                     Some(_) | None => {
@@ -124,7 +124,7 @@ impl Switch {
     /// The event of a named delivery that memory does not know.
     async fn stored(
         &self,
-        route: &Route,
+        origin: &Origin,
         fingerprint: Fingerprint,
     ) -> Result<Option<EventId>, StoreError> {
         match fingerprint.basis {
@@ -133,7 +133,7 @@ impl Switch {
                 let longest = SignedDuration::try_from(Fingerprint::IDENTIFIED);
                 let since = Timestamp::now().saturating_sub(longest.unwrap_or_default());
                 let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
-                let organization = route.source.organization;
+                let organization = origin.source.organization;
                 self.store
                     .identified(organization, fingerprint, since)
                     .await
@@ -144,15 +144,15 @@ impl Switch {
     /// What an earlier event came to; none if it is gone.
     async fn known(
         &self,
-        route: &Route,
+        origin: &Origin,
         asked: &CallEvent,
         event: EventId,
     ) -> Result<Option<Known>, StoreError> {
-        let organization = route.source.organization;
+        let organization = origin.source.organization;
         let decision = match self.store.earlier(organization, event).await? {
             None => return Ok(None),
             Some(Earlier::Notice) => {
-                let reply = route.dialect.acknowledge(asked, event);
+                let reply = origin.dialect.acknowledge(asked, event);
                 return Ok(Some(Known {
                     received: repeated(event, reply),
                     may_be_asked_again: false,
@@ -160,7 +160,7 @@ impl Switch {
             }
             Some(Earlier::Answered(decision)) => decision,
             Some(Earlier::Open(question)) => {
-                self.interrupt(Some((route, asked)), &question).await?;
+                self.interrupt(Some((origin, asked)), &question).await?;
                 self.store.decided(organization, event).await?
             }
         };
@@ -179,14 +179,14 @@ impl Switch {
     /// verdict. To be called only when it surely is not running.
     async fn interrupt(
         &self,
-        asked: Option<(&Route, &CallEvent)>,
+        asked: Option<(&Origin, &CallEvent)>,
         question: &OpenQuestion,
     ) -> Result<(), StoreError> {
         tracing::warn!(event = %question.event, "a question was interrupted, its verdict stands");
         let handler = question.kind.handler();
         let (answer, reply) = match asked {
-            Some((route, event)) => {
-                let standing = route.verdict(None, event, Why::Interrupted);
+            Some((origin, event)) => {
+                let standing = origin.verdict(None, event, Why::Interrupted);
                 (standing.answer, standing.reply)
             }
             None => (unavailable(handler), None),

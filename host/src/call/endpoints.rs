@@ -72,7 +72,7 @@ const IDLE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Directories {
     store: Store,
-    /// With the store's generation they were read at.
+    /// By the edition they are of.
     kept: Cache<(OrganizationId, u64), Arc<Directory>>,
 }
 
@@ -90,9 +90,9 @@ impl Directories {
     pub async fn of(&self, organization: OrganizationId) -> Result<Arc<Directory>, StoreError> {
         // Read before the directory is: a change that comes in between makes the copy
         // stale rather than wrong.
-        let generation = self.store.setup_generation();
+        let edition = self.store.edition(organization).number();
         let read = self.read(organization);
-        let directory = self.kept.try_get_with((organization, generation), read);
+        let directory = self.kept.try_get_with((organization, edition), read);
         directory.await.map_err(Arc::unwrap_or_clone)
     }
 

@@ -141,19 +141,20 @@ impl Switch {
     async fn reread(
         &self,
         record: &EventRecord,
-    ) -> Result<Option<(Arc<Route>, Arc<CallEvent>)>, CallError> {
+    ) -> Result<Option<(Route, Arc<CallEvent>)>, CallError> {
         let Some(source) = record.source else {
             return Ok(None);
         };
-        let route = match self.routes.get(source).await {
-            Ok(route) => route,
+        let origin = match self.routes.origin(source).await {
+            Ok(origin) => origin,
             Err(RouteError::UnknownSource(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        match json::text(&record.payload).and_then(|text| route.dialect.parse(text)) {
+        match json::text(&record.payload).and_then(|text| origin.dialect.parse(text)) {
             Ok(mut event) => {
                 // It may have stood in a header.
                 event.call.agent_id.clone_from(&record.agent_id);
+                let route = self.routes.of(&origin, &event).await?;
                 Ok(Some((route, Arc::new(event))))
             }
             Err(error) => {

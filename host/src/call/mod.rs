@@ -53,17 +53,17 @@ use self::parts::{Part, Parts};
 pub use self::rate::{Limited, TooFast};
 use self::repeats::{Place, Repeats};
 pub use self::route::RouteError;
-use self::route::{Route, Routes};
+use self::route::{Bound, Origin, Route, Routes};
 use self::space::PluginSpace;
 pub use self::trial::{HeadersError, Trial, TrialReply};
 use crate::dispatch::Dispatcher;
-use crate::domain::binding::{self, Binding};
+use crate::domain::binding::Binding;
 use crate::domain::decision::{
     Answer, Decision, EventAnswer, Failure, FailureCode, Invocation, InvocationOutcome, Opinion,
     Outcome, StartAnswer, ToolAnswer, TransferAnswer, Why,
 };
 use crate::domain::event::{CallEvent, Matter};
-use crate::domain::id::{BindingId, EventId, SourceId};
+use crate::domain::id::{BindingId, EventId, OrganizationId, SourceId};
 use crate::domain::kv::Space;
 use crate::domain::limits::CallLimits;
 use crate::domain::log::LogLine;
@@ -205,7 +205,7 @@ impl Switch {
     /// Tells, before a request is read, if it will be refused for sure: there is no such
     /// source, or it has brought more than it may.
     pub async fn admit(&self, source: SourceId) -> Result<(), CallError> {
-        Ok(self.routes.get(source).await?.limits.look()?)
+        Ok(self.routes.origin(source).await?.limits.look()?)
     }
 
     /// Takes one request of a platform, and answers before that stops waiting.
@@ -215,16 +215,16 @@ impl Switch {
         inbound: Inbound,
         arrival: Arrival,
     ) -> Result<Received, CallError> {
-        let route = self.routes.get(source).await?;
-        proof::check(route.dialect, &route.source.proof, &inbound, arrival.time)?;
+        let origin = self.routes.origin(source).await?;
+        proof::check(origin.dialect, &origin.source.proof, &inbound, arrival.time)?;
         // Only now: strangers use nothing up of what the platform may send.
-        route.limits.take()?;
-        let parts = parts::of(&route, inbound)?;
-        let wait = parts.wait(&route.source.patience);
+        origin.limits.take()?;
+        let parts = parts::of(&origin, inbound)?;
+        let wait = parts.wait(&origin.source.patience);
         let received = async {
             match parts {
-                Parts::One(part) => self.once(route, part, arrival).await,
-                Parts::Several(parts, join) => self.several(route, parts, join, arrival).await,
+                Parts::One(part) => self.once(&origin, part, arrival).await,
+                Parts::Several(parts, join) => self.several(&origin, parts, join, arrival).await,
             }
         };
         timeout_at(arrival.at + wait, received)
@@ -236,16 +236,17 @@ impl Switch {
     /// the platform goes away: its repetition will ask for the outcome.
     async fn once(
         self: &Arc<Self>,
-        route: Arc<Route>,
+        origin: &Arc<Origin>,
         part: Part,
         arrival: Arrival,
     ) -> Result<Received, CallError> {
-        let fingerprint = part.fingerprint(&route.source);
-        let place = match self.turn(&route, &part.event, fingerprint).await? {
+        let fingerprint = part.fingerprint(&origin.source);
+        let place = match self.turn(origin, &part.event, fingerprint).await? {
             Turn::First(place) => place,
             Turn::Repeat(received) => return Ok(*received),
         };
-        let record = record_of(&route, &part, arrival.time, fingerprint);
+        let route = self.routes.of(origin, &part.event).await?;
+        let record = record_of(origin, &part, arrival.time, fingerprint);
         let event = part.event;
         let switch = Arc::clone(self);
         let work = async move {
@@ -264,9 +265,7 @@ impl Switch {
         record: &EventRecord,
         mut place: Option<Place>,
     ) -> Result<Received, CallError> {
-        let facts = event.facts();
-        let mut bound = binding::candidates(&route.bindings, route.source.id, &facts);
-        let decided = if bound.next().is_some() {
+        let decided = if route.asks_anybody(event) {
             self.store.accept(record).await?;
             self.tell_event(record);
             self.accepted.notify_one();
@@ -355,13 +354,13 @@ impl Switch {
 
     /// Asks one binding after the other until there is an answer.
     async fn decide(&self, route: &Route, case: &Case<'_>) -> (Decided, Option<Reply>) {
-        let facts = case.event.facts();
         let mut invocations = Vec::new();
         let mut log = Vec::new();
         let mut standing = None;
         let mut forward = None;
-        for binding in binding::candidates(&route.bindings, route.source.id, &facts) {
-            let asked = self.ask(route, binding, case).await;
+        for bound in route.candidates(case.event) {
+            let binding = &bound.binding;
+            let asked = self.ask(route, bound, case).await;
             log.extend(asked.log.into_iter().map(|line| (binding.id, line)));
             invocations.push(asked.invocation);
             standing = match asked.says {
@@ -404,7 +403,8 @@ impl Switch {
     }
 
     /// Calls one binding's plugin and checks what it says.
-    async fn ask(&self, route: &Route, binding: &Binding, case: &Case<'_>) -> Asked {
+    async fn ask(&self, origin: &Origin, bound: &Bound, case: &Case<'_>) -> Asked {
+        let binding = &bound.binding;
         let asked_at = Instant::now();
         let seed = Seed(rand::random());
         let limits = self.runtime.limits(&binding.limits);
@@ -429,12 +429,16 @@ impl Switch {
                 let input = Input { event, context };
                 let ran = self
                     .runtime
-                    .invoke(&plugin, input, self.grants(route, binding, limits))
+                    .invoke(
+                        &plugin,
+                        input,
+                        self.grants(bound, limits, case.record.organization),
+                    )
                     .await;
                 (ran.result, ran.log, ran.memory_bytes)
             }
         };
-        let (says, outcome, error) = weigh(route, case.event, result);
+        let (says, outcome, error) = weigh(origin, case.event, result);
         if let Some(failure) = &error {
             log_failure(binding.id, case.record.id, failure.code);
         }
@@ -510,9 +514,10 @@ impl Switch {
         }
     }
 
-    fn grants(&self, route: &Route, binding: &Binding, limits: CallLimits) -> Grants {
+    fn grants(&self, bound: &Bound, limits: CallLimits, organization: OrganizationId) -> Grants {
+        let binding = &bound.binding;
         let space = Space {
-            organization: route.source.organization,
+            organization,
             plugin: binding.plugin_id,
         };
         let kv: Arc<dyn KeyValue> = match binding.granted.kv {
@@ -522,7 +527,7 @@ impl Switch {
         Grants {
             config: Arc::clone(&binding.config),
             kv,
-            http: route.http(binding.id),
+            http: bound.http.clone(),
             limits,
         }
     }
@@ -557,7 +562,7 @@ fn log_failure(binding: BindingId, event: EventId, code: FailureCode) {
 
 /// An opinion counts as an answer only if the dialect can send it.
 fn weigh(
-    route: &Route,
+    origin: &Origin,
     event: &CallEvent,
     result: Result<Opinion, Failure>,
 ) -> (Says, InvocationOutcome, Option<Failure>) {
@@ -574,7 +579,7 @@ fn weigh(
         Ok(Opinion::Forward(endpoint)) => {
             (Says::Forward(endpoint), InvocationOutcome::Forwarded, None)
         }
-        Ok(Opinion::Answer(answer)) => match ingest::render(route.dialect, event, &answer) {
+        Ok(Opinion::Answer(answer)) => match ingest::render(origin.dialect, event, &answer) {
             Ok(reply) => (
                 Says::Answer(answer, reply),
                 InvocationOutcome::Answered,
@@ -588,15 +593,7 @@ fn weigh(
     }
 }
 
-impl Route {
-    /// Whether any plugin is asked about an event.
-    fn asks_anybody(&self, event: &CallEvent) -> bool {
-        let facts = event.facts();
-        binding::candidates(&self.bindings, self.source.id, &facts)
-            .next()
-            .is_some()
-    }
-
+impl Origin {
     /// The answer that stands when no plugin gave one: the binding's own, or the
     /// source's. One that the dialect cannot send gives way to "unavailable".
     fn verdict(&self, binding: Option<&Binding>, event: &CallEvent, why: Why) -> Standing {
@@ -652,16 +649,16 @@ fn stand_for(place: Option<&mut Place>, event: EventId) {
 }
 
 fn record_of(
-    route: &Route,
+    origin: &Origin,
     part: &Part,
     time: Timestamp,
     fingerprint: Option<Fingerprint>,
 ) -> EventRecord {
     let event = &part.event;
     EventRecord {
-        organization: route.source.organization,
+        organization: origin.source.organization,
         id: EventId::from(Uuid::now_v7()),
-        source: Some(route.source.id),
+        source: Some(origin.source.id),
         kind: event.kind(),
         platform_type: event.platform_type.clone(),
         call_id: event.call.call_id.clone(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::{Arrival, CallError, Received, Route, Switch};
+use super::{Arrival, CallError, Origin, Received, Switch};
 use crate::domain::event::CallEvent;
 use crate::domain::plugin::Handler;
 use crate::domain::repeat::Fingerprint;
@@ -32,16 +32,16 @@ pub(super) struct Part {
 }
 
 /// Reads what a request brings.
-pub(super) fn of(route: &Route, inbound: Inbound) -> Result<Parts, ReadError> {
-    let bodies = ingest::bodies(route.dialect, inbound.body.clone())?;
+pub(super) fn of(origin: &Origin, inbound: Inbound) -> Result<Parts, ReadError> {
+    let bodies = ingest::bodies(origin.dialect, inbound.body.clone())?;
     let read = |place, inbound: Inbound| {
-        let mut event = route.dialect.parse(json::text(&inbound.body)?)?;
+        let mut event = origin.dialect.parse(json::text(&inbound.body)?)?;
         if event.call.agent_id.is_empty()
-            && let Some(agent) = ingest::agent(route.dialect, &inbound.headers)
+            && let Some(agent) = ingest::agent(origin.dialect, &inbound.headers)
         {
             event.call.agent_id = agent;
         }
-        ingest::suppose(&mut event, route.source.agent_config.as_deref());
+        ingest::suppose(&mut event, origin.source.agent_config.as_deref());
         Ok(Part {
             event: Arc::new(event),
             inbound,
@@ -89,7 +89,7 @@ impl Switch {
     /// Deals with all parts of a request side by side.
     pub(super) async fn several(
         self: &Arc<Self>,
-        route: Arc<Route>,
+        origin: &Arc<Origin>,
         parts: Vec<Part>,
         join: Join,
         arrival: Arrival,
@@ -97,7 +97,7 @@ impl Switch {
         let events: Vec<_> = parts.iter().map(|part| Arc::clone(&part.event)).collect();
         let dealt = parts
             .into_iter()
-            .map(|part| self.once(Arc::clone(&route), part, arrival));
+            .map(|part| self.once(origin, part, arrival));
         let received = try_join_all(dealt).await?;
         let replies: Vec<_> = events
             .iter()

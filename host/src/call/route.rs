@@ -1,7 +1,13 @@
-//! Who is asked: a source with its dialect and its bindings, kept in memory for as
-//! long as nobody changes them.
+//! Who is asked: a source with its dialect, and the bindings that an event of it may
+//! match, kept in memory for as long as nobody in the organization changes anything.
+//!
+//! A source may have a binding for each of a hundred thousand agents. So the bindings are
+//! read for one agent and tool at a time, when it is first asked about: what an answer
+//! costs, and the first one after a change, does not depend on how many others there are.
+//! Where no binding names an agent or a tool, everybody's are kept with the source.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use moka::future::Cache;
@@ -9,30 +15,63 @@ use moka::future::Cache;
 use super::outbound::Outbound;
 use super::rate::{Limits, Rates};
 use crate::domain::binding::{self, Binding};
-use crate::domain::id::{BindingId, SourceId};
+use crate::domain::event::CallEvent;
+use crate::domain::id::{OrganizationId, SourceId};
 use crate::domain::source::Source;
 use crate::ingest::{self, Dialect};
 use crate::runtime::Runtime;
 use crate::runtime::capability::http::HttpAccess;
-use crate::store::{Store, StoreError};
+use crate::store::{About, Edition, Store, StoreError};
 
-/// A source, and its bindings in the order in which they are asked.
-pub(super) struct Route {
+/// A source, and what is known of its requests before they are read.
+pub(super) struct Origin {
     pub(super) source: Source,
     pub(super) dialect: &'static dyn Dialect,
-    pub(super) bindings: Vec<Binding>,
     pub(super) limits: Limits,
-    /// Of those bindings that grant any host.
-    http: HashMap<BindingId, Arc<HttpAccess>>,
-    /// The store's generation this was read at.
-    generation: u64,
+    /// Whoever an event is about; none if that makes a difference.
+    everybody: Option<Bindings>,
+    edition: Edition,
 }
 
-impl std::fmt::Debug for Route {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Route")
-            .field("source", &self.source.id)
-            .finish_non_exhaustive()
+/// A binding, and what its plugin may reach if it grants any host.
+pub(super) struct Bound {
+    pub(super) binding: Binding,
+    pub(super) http: Option<Arc<HttpAccess>>,
+}
+
+/// In the order in which they are asked.
+type Bindings = Arc<[Bound]>;
+
+/// A source, and the bindings that may match an event of it.
+#[derive(Clone)]
+pub(super) struct Route {
+    origin: Arc<Origin>,
+    bindings: Bindings,
+}
+
+impl Deref for Route {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+impl Route {
+    /// Who is asked about an event, in this order.
+    pub(super) fn candidates<'a>(
+        &'a self,
+        event: &'a CallEvent,
+    ) -> impl Iterator<Item = &'a Bound> {
+        let facts = event.facts();
+        let source = self.source.id;
+        let asked = move |bound: &&Bound| bound.binding.is_asked(source, &facts);
+        self.bindings.iter().filter(asked)
+    }
+
+    /// Whether any plugin is asked about an event.
+    pub(super) fn asks_anybody(&self, event: &CallEvent) -> bool {
+        self.candidates(event).next().is_some()
     }
 }
 
@@ -47,102 +86,170 @@ pub enum RouteError {
     Store(#[from] StoreError),
 }
 
-impl Route {
-    fn new(
-        source: Source,
-        limits: Limits,
-        generation: u64,
-        mut bindings: Vec<Binding>,
-        http: HashMap<BindingId, Arc<HttpAccess>>,
-    ) -> Result<Self, RouteError> {
-        let dialect = ingest::dialect(&source.dialect)
-            .ok_or_else(|| RouteError::UnknownDialect(source.dialect.clone()))?;
-        binding::sort(&mut bindings);
-        Ok(Self {
-            source,
-            dialect,
-            bindings,
-            limits,
-            http,
-            generation,
-        })
-    }
+/// Sources kept at once, and bindings kept at once for agents and tools; the least used
+/// give way.
+const KEPT_ORIGINS: u64 = 10_000;
+const KEPT_BINDINGS: u64 = 100_000;
 
-    /// What a binding's plugin may reach.
-    pub(super) fn http(&self, binding: BindingId) -> Option<Arc<HttpAccess>> {
-        self.http.get(&binding).cloned()
-    }
+/// Whom an event is about, as far as bindings tell apart.
+#[derive(PartialEq, Eq, Hash)]
+struct Subject {
+    source: SourceId,
+    agent: Box<str>,
+    tool: Option<Box<str>>,
 }
 
-/// Routes kept at once; the least used give way.
-const KEPT: u64 = 10_000;
+/// Bindings, and the edition they are of.
+#[derive(Clone)]
+struct Kept {
+    bindings: Bindings,
+    edition: u64,
+}
 
-#[derive(Debug)]
 pub(super) struct Routes {
     store: Store,
     runtime: Arc<Runtime>,
     outbound: Outbound,
     rates: Rates,
-    kept: Cache<SourceId, Arc<Route>>,
+    origins: Cache<SourceId, Arc<Origin>>,
+    narrow: Cache<Subject, Kept>,
+}
+
+impl std::fmt::Debug for Routes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Routes").finish_non_exhaustive()
+    }
 }
 
 impl Routes {
     pub(super) fn new(store: Store, runtime: Arc<Runtime>, outbound: Outbound) -> Self {
+        let weight = |_: &Subject, kept: &Kept| u32::try_from(kept.bindings.len() + 1);
+        let narrow = Cache::builder()
+            .max_capacity(KEPT_BINDINGS)
+            .weigher(move |subject, kept| weight(subject, kept).unwrap_or(u32::MAX));
         Self {
             store,
             runtime,
             outbound,
             rates: Rates::default(),
-            kept: Cache::new(KEPT),
+            origins: Cache::new(KEPT_ORIGINS),
+            narrow: narrow.build(),
         }
     }
 
-    pub(super) async fn get(&self, source: SourceId) -> Result<Arc<Route>, RouteError> {
-        let generation = self.store.setup_generation();
-        match self.kept.get(&source).await {
-            Some(route) if route.generation == generation => Ok(route),
-            _ => self.read(source, generation).await,
+    pub(super) async fn origin(&self, source: SourceId) -> Result<Arc<Origin>, RouteError> {
+        match self.origins.get(&source).await {
+            Some(origin) if origin.edition.is_current() => Ok(origin),
+            stale => self.read(source, stale.as_deref()).await,
         }
     }
 
-    /// Reads a route. The generation was read before, so a change that comes in
-    /// between makes the copy stale rather than wrong.
-    async fn read(&self, id: SourceId, generation: u64) -> Result<Arc<Route>, RouteError> {
-        let source = self
-            .store
-            .any_source(id)
-            .await?
-            .ok_or(RouteError::UnknownSource(id))?;
-        let bindings = self.store.bindings_for(source.organization, id).await?;
-        let http = self.http(&source, &bindings).await?;
-        let quotas = self.store.quotas(source.organization).await?;
-        let limits = self.rates.of(
-            (id, source.rate),
-            (source.organization, quotas.calls_per_second),
-        );
-        let route = Arc::new(Route::new(source, limits, generation, bindings, http)?);
-        self.kept.insert(id, Arc::clone(&route)).await;
-        Ok(route)
-    }
-
-    async fn http(
+    /// The way of an event of a source.
+    pub(super) async fn of(
         &self,
-        source: &Source,
-        bindings: &[Binding],
-    ) -> Result<HashMap<BindingId, Arc<HttpAccess>>, RouteError> {
+        origin: &Arc<Origin>,
+        event: &CallEvent,
+    ) -> Result<Route, RouteError> {
+        let bindings = match &origin.everybody {
+            Some(bindings) => Arc::clone(bindings),
+            None => self.narrow(origin, event).await?,
+        };
+        Ok(Route {
+            origin: Arc::clone(origin),
+            bindings,
+        })
+    }
+
+    async fn narrow(&self, origin: &Origin, event: &CallEvent) -> Result<Bindings, RouteError> {
+        let facts = event.facts();
+        let subject = Subject {
+            source: origin.source.id,
+            agent: facts.agent.into(),
+            tool: facts.tool.map(Into::into),
+        };
+        let edition = origin.edition.number();
+        match self.narrow.get(&subject).await {
+            Some(kept) if kept.edition == edition => Ok(kept.bindings),
+            _ => {
+                let about = About {
+                    source: subject.source,
+                    agent: &subject.agent,
+                    tool: subject.tool.as_deref(),
+                };
+                let bindings = self.bindings(origin.source.organization, about).await?;
+                let kept = Kept {
+                    bindings: Arc::clone(&bindings),
+                    edition,
+                };
+                self.narrow.insert(subject, kept).await;
+                Ok(bindings)
+            }
+        }
+    }
+
+    /// Reads a source. The edition is taken before, so a change that comes in between
+    /// makes the copy stale rather than wrong.
+    async fn read(&self, id: SourceId, stale: Option<&Origin>) -> Result<Arc<Origin>, RouteError> {
+        let organization = match stale {
+            Some(origin) => origin.source.organization,
+            None => self.source(id).await?.organization,
+        };
+        let edition = self.store.edition(organization);
+        let source = self.source(id).await?;
+        let dialect = ingest::dialect(&source.dialect)
+            .ok_or_else(|| RouteError::UnknownDialect(source.dialect.clone()))?;
+        let everybody = if self.store.binds_narrowly(organization, id).await? {
+            None
+        } else {
+            let about = About {
+                source: id,
+                agent: "",
+                tool: None,
+            };
+            Some(self.bindings(organization, about).await?)
+        };
+        let quotas = self.store.quotas(organization).await?;
+        let limits = self
+            .rates
+            .of((id, source.rate), (organization, quotas.calls_per_second));
+        let origin = Arc::new(Origin {
+            source,
+            dialect,
+            limits,
+            everybody,
+            edition,
+        });
+        self.origins.insert(id, Arc::clone(&origin)).await;
+        Ok(origin)
+    }
+
+    async fn source(&self, id: SourceId) -> Result<Source, RouteError> {
+        let source = self.store.any_source(id).await?;
+        source.ok_or(RouteError::UnknownSource(id))
+    }
+
+    /// Those that may match, in the order in which they are asked, and what they may reach.
+    async fn bindings(
+        &self,
+        organization: OrganizationId,
+        about: About<'_>,
+    ) -> Result<Bindings, RouteError> {
+        let mut bindings = self.store.bindings_for(organization, about).await?;
+        binding::sort(&mut bindings);
         let mut grants = bindings.iter().flat_map(|binding| &binding.granted.http);
         let secrets = if grants.any(|grant| grant.secrets().next().is_some()) {
-            self.store.secret_values(source.organization).await?
+            self.store.secret_values(organization).await?
         } else {
             HashMap::new()
         };
-        let access = bindings.iter().filter_map(|binding| {
-            let limits = self.runtime.limits(&binding.limits);
-            let access =
-                self.outbound
-                    .access(binding, limits.http_requests_per_minute, &secrets)?;
-            Some((binding.id, access))
+        let bound = bindings.into_iter().map(|binding| {
+            let per_minute = self
+                .runtime
+                .limits(&binding.limits)
+                .http_requests_per_minute;
+            let http = self.outbound.access(&binding, per_minute, &secrets);
+            Bound { binding, http }
         });
-        Ok(access.collect())
+        Ok(bound.collect())
     }
 }

@@ -120,16 +120,11 @@ pub fn sort(bindings: &mut [Binding]) {
     });
 }
 
-/// Those of the sorted bindings that are asked about an event.
-pub fn candidates<'a>(
-    bindings: &'a [Binding],
-    source: SourceId,
-    facts: &'a Facts<'a>,
-) -> impl Iterator<Item = &'a Binding> {
-    let handler = facts.kind.handler();
-    bindings.iter().filter(move |binding| {
-        binding.exports.contains(&handler) && binding.selector.matches(source, facts)
-    })
+impl Binding {
+    /// Whether it is asked about an event of a source.
+    pub fn is_asked(&self, source: SourceId, facts: &Facts<'_>) -> bool {
+        self.exports.contains(&facts.kind.handler()) && self.selector.matches(source, facts)
+    }
 }
 
 #[cfg(test)]
@@ -205,7 +200,9 @@ mod tests {
             kind: Kind::TOOL,
             tool: Some("t"),
         };
-        let order: Vec<u128> = candidates(&bindings, source(7), &facts)
+        let order: Vec<u128> = bindings
+            .iter()
+            .filter(|binding| binding.is_asked(source(7), &facts))
             .map(|binding| binding.id.uuid().as_u128())
             .collect();
         assert_eq!(order, [8, 7, 6, 4, 5, 3, 2, 1, 9]);
@@ -224,7 +221,8 @@ mod tests {
                 kind,
                 tool: None,
             };
-            candidates(&bindings, source(1), &facts).count()
+            let asked = |binding: &&Binding| binding.is_asked(source(1), &facts);
+            bindings.iter().filter(asked).count()
         };
         assert_eq!(asked(Kind::START), 1);
         assert_eq!(asked(Kind::COMPLETED), 1);

@@ -1,6 +1,6 @@
 //! Bindings.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use sqlx::FromRow;
@@ -33,6 +33,14 @@ pub struct NewBinding {
     pub limits: Limits,
     pub granted: Granted,
     pub created_at: Timestamp,
+}
+
+/// What of an event decides which bindings may match it.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    pub source: SourceId,
+    pub agent: &'a str,
+    pub tool: Option<&'a str>,
 }
 
 /// That a binding runs another version from now on.
@@ -113,6 +121,34 @@ const BINDINGS: &str = "SELECT binding.id, binding.plugin_id, plugin.name AS plu
     JOIN plugin_version ON plugin_version.plugin_id = binding.plugin_id \
     AND plugin_version.number = binding.version \
     WHERE binding.organization_id = ?1";
+
+/// A part for each way a selector may leave things open, each of which is found by the
+/// index: with `OR` all bindings of the source would be looked at.
+static FOR_EVENT: LazyLock<String> = LazyLock::new(|| {
+    let mut open = Vec::new();
+    for source in ["= ?2", "IS NULL"] {
+        for agent in ["= ?3", "IS NULL"] {
+            for tool in ["= ?4", "IS NULL"] {
+                open.push(format!(
+                    "SELECT id FROM binding WHERE organization_id = ?1 \
+                     AND source_id {source} AND agent {agent} AND tool {tool}"
+                ));
+            }
+        }
+    }
+    let open = open.join(" UNION ALL ");
+    format!("{BINDINGS} AND binding.id IN ({open})")
+});
+
+const NARROWLY: &str = "SELECT \
+    EXISTS (SELECT 1 FROM binding WHERE organization_id = ?1 AND source_id = ?2 \
+        AND agent IS NOT NULL) \
+    OR EXISTS (SELECT 1 FROM binding WHERE organization_id = ?1 AND source_id IS NULL \
+        AND agent IS NOT NULL) \
+    OR EXISTS (SELECT 1 FROM binding WHERE organization_id = ?1 AND source_id = ?2 \
+        AND agent IS NULL AND tool IS NOT NULL) \
+    OR EXISTS (SELECT 1 FROM binding WHERE organization_id = ?1 AND source_id IS NULL \
+        AND agent IS NULL AND tool IS NOT NULL)";
 
 const WHAT: &str = "binding";
 
@@ -243,22 +279,35 @@ impl Store {
         Page::of(rows, page, |row| row.id, BindingRow::read)
     }
 
-    /// All bindings that may match an event of a source.
+    /// All bindings that may match an event of a source, as far as its agent and its tool
+    /// tell.
     pub async fn bindings_for(
         &self,
         organization: OrganizationId,
-        source: SourceId,
+        about: About<'_>,
     ) -> Result<Vec<Binding>, StoreError> {
-        let statement = format!(
-            "{BINDINGS} AND binding.source_id = ?2 \
-             UNION ALL {BINDINGS} AND binding.source_id IS NULL"
-        );
-        let rows: Vec<BindingRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let rows: Vec<BindingRow> = sqlx::query_as(FOR_EVENT.as_str())
             .bind(organization.uuid())
-            .bind(source.uuid())
+            .bind(about.source.uuid())
+            .bind(about.agent)
+            .bind(about.tool)
             .fetch_all(&self.readers)
             .await?;
         rows.into_iter().map(BindingRow::read).collect()
+    }
+
+    /// Whether any binding that may match an event of a source names an agent or a tool.
+    pub async fn binds_narrowly(
+        &self,
+        organization: OrganizationId,
+        source: SourceId,
+    ) -> Result<bool, StoreError> {
+        let (narrowly,): (bool,) = sqlx::query_as(NARROWLY)
+            .bind(organization.uuid())
+            .bind(source.uuid())
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(narrowly)
     }
 
     /// All bindings of one plugin.
@@ -417,3 +466,6 @@ async fn run(
         .await?;
     binding_of(connection, organization, id).await
 }
+
+#[cfg(test)]
+mod tests;

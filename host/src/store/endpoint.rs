@@ -182,7 +182,7 @@ const UPDATE: &str = "UPDATE endpoint SET name = ?3, settings = ?4, proof = ?5, 
 
 const SET_STANDING: &str = "UPDATE endpoint SET disabled_why = ?2, disabled_at = ?3, \
     failing_since = ?4, updated_at = max(updated_at + 1, ?5) \
-    WHERE id = ?1 AND disabled_why IS NULL";
+    WHERE id = ?1 AND disabled_why IS NULL RETURNING organization_id";
 
 /// What was still owed to a deleted endpoint.
 const CANCEL: &str = "UPDATE delivery SET state = 'cancelled', ended_at = ?2, leased_until = 0 \
@@ -356,16 +356,15 @@ impl Store {
             .writer
             .change(Durability::Process, move |connection| {
                 Box::pin(async move {
-                    let changed = sqlx::query(SET_STANDING)
+                    let changed: Option<(Uuid,)> = sqlx::query_as(SET_STANDING)
                         .bind(id.uuid())
                         .bind(disabled.map(|(why, _)| why.as_str()))
                         .bind(disabled.map(|(_, since)| since))
                         .bind(failing_since)
                         .bind(now.as_millisecond())
-                        .execute(&mut *connection)
+                        .fetch_optional(&mut *connection)
                         .await?;
-                    let changed = changed.rows_affected() > 0;
-                    if let Some(entry) = entry.filter(|_| changed) {
+                    if let Some(entry) = entry.filter(|_| changed.is_some()) {
                         entry.write(connection).await?;
                     }
                     Ok(changed)
@@ -374,10 +373,12 @@ impl Store {
             .await?;
         // Failing changes nothing about who is owed an event; a flapping endpoint must
         // not make everybody's routes stale.
-        if changed && matches!(standing, Standing::Disabled { .. }) {
-            self.setup_changed();
+        if let Some((organization,)) = changed
+            && matches!(standing, Standing::Disabled { .. })
+        {
+            self.editions.changed(organization.into());
         }
-        Ok(changed)
+        Ok(changed.is_some())
     }
 }
 

@@ -9,7 +9,8 @@
 //! [`notice`] the work that waits, [`repeat`] what an earlier request came to, [`event`]
 //! what is read back, [`timeline`] the same in the order of time; `source`, `plugin`,
 //! `binding`, `endpoint`, `secret`, `token` and `organization` are what operators and
-//! customers set up, in the frame of `setup`, which writes the lines that `audit` reads;
+//! customers set up, in the frame of `setup`, which writes the lines that `audit` reads,
+//! and of which [`edition`] says whether a copy is still good;
 //! `quota` says whether there is room, and [`seal`] keeps the secrets among it from those
 //! who see the database; [`delivery`] is the queue of what is owed to endpoints, [`job`]
 //! work on many deliveries at once, [`prune`] what has become too much of what is kept.
@@ -23,6 +24,7 @@ mod checkpoint;
 mod component;
 pub mod delivery;
 mod disk;
+mod edition;
 mod endpoint;
 mod error;
 pub mod event;
@@ -57,7 +59,6 @@ use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -67,8 +68,10 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 
 pub use self::audit::{AuditFilter, AuditLine};
-pub use self::binding::{NewBinding, VersionChange};
+pub use self::binding::{About, NewBinding, VersionChange};
 use self::checkpoint::Checkpointer;
+pub use self::edition::Edition;
+use self::edition::Editions;
 pub use self::endpoint::{Alert, NewEndpoint};
 pub use self::error::{OpenError, StoreError};
 pub use self::organization::NewOrganization;
@@ -82,6 +85,7 @@ pub use self::setup::{Action, Author, By, Created, Creation, Idempotency, Show};
 pub use self::source::NewSource;
 pub use self::token::{NewToken, TokenHash};
 use self::writer::{Connections, Writer};
+use crate::domain::id::OrganizationId;
 use crate::domain::organization::Quotas;
 
 /// What an acknowledgement promises.
@@ -105,7 +109,7 @@ pub struct Inner {
     writer: Writer,
     sealer: Sealer,
     answers: Durability,
-    setup: AtomicU64,
+    editions: Editions,
     /// Of organizations that have none of their own.
     quotas: Quotas,
 }
@@ -166,7 +170,7 @@ impl OpenStore {
                 writer,
                 sealer,
                 answers,
-                setup: AtomicU64::new(0),
+                editions: Editions::default(),
                 quotas: Quotas::default(),
             })),
             tasks,
@@ -210,15 +214,10 @@ impl Store {
         self.answers != Durability::Nothing
     }
 
-    /// Changes whenever anything that people set up does. Whoever keeps a copy of them reads
-    /// this first, and the copy is good for as long as it stays the same.
-    pub fn setup_generation(&self) -> u64 {
-        self.setup.load(Ordering::Acquire)
-    }
-
-    /// To be called after the commit of every change of what people set up.
-    fn setup_changed(&self) {
-        self.setup.fetch_add(1, Ordering::AcqRel);
+    /// The edition of what an organization has set up. Whoever keeps a copy of any of it
+    /// takes this first, and the copy is good for as long as it is current.
+    pub fn edition(&self, organization: OrganizationId) -> Edition {
+        self.editions.of(organization)
     }
 }
 

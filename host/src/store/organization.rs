@@ -96,7 +96,8 @@ impl Store {
         by: By<Organization>,
     ) -> Result<Organization, StoreError> {
         let quotas = row::written(&after.quotas)?;
-        self.set_up(by.author, 0, move |connection| {
+        let id = after.id;
+        let changed = self.set_up(by.author, 0, move |connection| {
             Box::pin(async move {
                 let before = find(connection, after.id).await?;
                 let changed = sqlx::query(
@@ -120,8 +121,11 @@ impl Store {
                 let line = by.updated(Action::Update, WHAT, &after.id, &before, &after);
                 Ok((after, Some(line)))
             })
-        })
-        .await
+        });
+        let changed = changed.await?;
+        // An administrator changes others' organizations too.
+        self.editions.changed(id);
+        Ok(changed)
     }
 
     pub async fn organization(&self, id: OrganizationId) -> Result<Organization, StoreError> {

@@ -234,7 +234,7 @@ impl Store {
                 })
             })
             .await?;
-        self.setup_changed();
+        self.editions.changed(author.organization);
         Ok(done)
     }
 
