@@ -15,6 +15,7 @@
 
 mod interval;
 mod week;
+mod zone;
 
 use std::collections::BTreeSet;
 
@@ -90,7 +91,7 @@ pub fn time_zone() -> Result<TimeZone, config::Error> {
     let Some(name) = config::get("time_zone") else {
         return Ok(TimeZone::UTC);
     };
-    TimeZone::get(name.trim()).map_err(|_| {
+    zone::named(name.trim()).ok_or_else(|| {
         let problem = format!("is `{name}`, which is no IANA time zone such as Europe/Berlin");
         config::Error::new("time_zone", problem)
     })
