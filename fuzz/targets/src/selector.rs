@@ -124,9 +124,10 @@ impl Bound {
 
 fn asked(mut bindings: Vec<Binding>, source: SourceId, facts: &Facts<'_>) -> Vec<BindingId> {
     binding::sort(&mut bindings);
-    binding::candidates(&bindings, source, facts)
-        .map(|binding| binding.id)
-        .collect()
+    let asked = bindings
+        .iter()
+        .filter(|binding| binding.is_asked(source, facts));
+    asked.map(|binding| binding.id).collect()
 }
 
 fn documented(bindings: &[Binding], source: SourceId, facts: &Facts<'_>) -> Vec<BindingId> {

@@ -80,8 +80,9 @@ const WAITING_TO_COMPILE: usize = 32;
 const MEMORY_KEPT_RESIDENT: usize = 2 << 20;
 /// Idle memories that keep what the plugin had mapped that had them last: for this many
 /// plugins that are called in turn (divided by the processors, each of which has a share of
-/// the pool) a call maps nothing. Each holds some 150 KiB, also when nobody calls.
-const WARM_MEMORIES: u32 = 200;
+/// the pool) a call maps nothing. Each holds some 100 KiB while its plugin is loaded, and
+/// half of that afterwards ([`warmth`]).
+const WARM_MEMORIES: u32 = 2048;
 const TABLE_KEPT_RESIDENT: usize = 16 << 10;
 
 /// Runs plugins.
@@ -170,7 +171,12 @@ fn config(options: &EngineOptions) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_core_instances(calls.saturating_mul(CORE_INSTANCES_PER_CALL))
-        .total_memories(calls.saturating_mul(MEMORIES_PER_CALL))
+        // Only addresses: those that are not in use have nothing behind them.
+        .total_memories(
+            calls
+                .saturating_mul(MEMORIES_PER_CALL)
+                .saturating_add(WARM_MEMORIES),
+        )
         .max_unused_warm_slots(WARM_MEMORIES)
         .total_tables(calls.saturating_mul(TABLES_PER_CALL))
         .total_stacks(calls)

@@ -17,7 +17,7 @@ use super::capability::{CallState, kv};
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
 use super::slow_lane::{Interrupted, Pace};
-use super::warmth::Warmth;
+use super::warmth::{IDLE_KEPT, Warmth};
 use super::{Runtime, compile, v1};
 use crate::domain::id::{EventId, OrganizationId};
 use crate::domain::inspection::{Inspection, Tool};
@@ -107,9 +107,11 @@ impl Runtime {
     }
 
     /// Loads what is compiled already, the newest first, behind all calls: whoever is
-    /// called first after a start shall not wait for it.
+    /// called first after a start shall not wait for it. Not more than are kept although
+    /// nobody calls them.
     pub fn load_ahead(self: &Arc<Self>) {
         let runtime = Arc::downgrade(self);
+        let most = IDLE_KEPT as u64;
         let load = async move {
             let digests = match runtime.upgrade() {
                 Some(runtime) => runtime.compiled.digests(),
@@ -123,7 +125,7 @@ impl Runtime {
                 let Some(runtime) = runtime.upgrade() else {
                     return;
                 };
-                if runtime.loaded.entry_count() >= runtime.options.loaded_plugins {
+                if runtime.loaded.entry_count() >= most.min(runtime.options.loaded_plugins) {
                     return;
                 }
                 // What cannot be loaded is told when it is asked for.

@@ -11,22 +11,26 @@ use super::corpus::Attack;
 use super::neighbour::{Latencies, Neighbour};
 use super::target::{Armed, Target};
 
-/// Of the quiet before each attack: 1,000 requests of the neighbour.
-const QUIET: Duration = Duration::from_millis(4_100);
+/// Quiet and assault take turns so often: what else happens on the machine falls into
+/// either.
+const ROUNDS: usize = 4;
 
-/// How long an attack is repeated.
-const ASSAULT: Duration = Duration::from_millis(4_100);
+/// Of the quiet before each assault: a quarter of 1,000 requests of the neighbour.
+const QUIET: Duration = Duration::from_millis(1_025);
+
+/// How long an attack is repeated in a round.
+const ASSAULT: Duration = Duration::from_millis(1_025);
 
 /// After a strike that takes longer, as of a compile bomb, the neighbour is not asked on.
 const LONGEST: Duration = Duration::from_secs(12);
 
-/// Bindings of one attack. Each is called nine times, one time fewer than opens its
-/// circuit breaker, so that it is the sandbox that holds.
+/// Bindings of one attack. Each is called eight times, fewer than open its circuit
+/// breaker, so that it is the sandbox that holds.
 const BINDINGS: usize = 100;
-const CALLS_OF_EACH: usize = 9;
+const CALLS_OF_EACH_IN_A_ROUND: usize = 2;
 
-/// Uploads of one attack.
-const UPLOADS: usize = 400;
+/// Uploads of one attack in a round.
+const UPLOADS: usize = 100;
 
 /// An attack ends, and a moment later its memory is back.
 const SETTLING: Duration = Duration::from_millis(300);
@@ -62,7 +66,7 @@ impl<'target> Battle<'target> {
             process,
         };
         // The first requests open connections and warm caches.
-        battle.neighbour.ask(for_a(QUIET / 4))?;
+        battle.neighbour.ask(for_a(QUIET))?;
         Ok(battle)
     }
 
@@ -72,8 +76,15 @@ impl<'target> Battle<'target> {
         let begun = Instant::now();
         let outcome = armed.strike(BINDINGS)?;
         let time_to_end = begun.elapsed();
-        let quiet = self.neighbour.ask(for_a(QUIET))?;
-        let (strikes, during) = self.assault(&armed, attack.at_once)?;
+        let (mut quiet, mut during) = (Latencies::default(), Latencies::default());
+        let mut strikes = 0;
+        for _ in 0..ROUNDS {
+            quiet.add(self.neighbour.ask(for_a(QUIET))?);
+            let (struck, felt) = self.assault(&armed, attack.at_once)?;
+            strikes += struck;
+            during.add(felt);
+            std::thread::sleep(SETTLING);
+        }
         armed.disarm()?;
         self.target.check_good_plugin()?;
         std::thread::sleep(SETTLING);
@@ -93,7 +104,7 @@ impl<'target> Battle<'target> {
     /// Strikes again and again, some at a time, while the neighbour goes on asking.
     fn assault(&self, armed: &Armed<'_>, at_once: usize) -> Result<(usize, Latencies)> {
         let most = if armed.calls() {
-            BINDINGS * CALLS_OF_EACH
+            BINDINGS * CALLS_OF_EACH_IN_A_ROUND
         } else {
             UPLOADS
         };

@@ -29,7 +29,7 @@ pub(super) struct Neighbour {
 }
 
 /// How long answers took.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Latencies {
     sorted: Vec<Duration>,
 }
@@ -99,6 +99,12 @@ impl Neighbour {
 }
 
 impl Latencies {
+    /// Those of another time, too.
+    pub(super) fn add(&mut self, more: Self) {
+        self.sorted.extend(more.sorted);
+        self.sorted.sort_unstable();
+    }
+
     pub(super) fn count(&self) -> usize {
         self.sorted.len()
     }

@@ -28,7 +28,7 @@ pub(super) const FIGURES: &[&str] = &[
 const CONNECTIONS: usize = 32;
 
 /// After this an idle server has given back what it will.
-const SETTLED: Duration = Duration::from_secs(2);
+const SETTLED: Duration = Duration::from_secs(12);
 
 /// As many at once as there are processors here.
 const SETTINGS: &str = "[compile]\nat_once = 2\n";
@@ -46,8 +46,8 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
     let spread = bind_many(stage, &subject, count)?;
     subject.restart()?;
     let per_plugin = |more: f64| Samples::one(more / count as f64);
-    // They are loaded ahead, some hundreds a second.
-    std::thread::sleep(SETTLED * 3);
+    // They are loaded ahead, some hundreds a second, as many as are kept.
+    std::thread::sleep(SETTLED);
     let bound = subject.resident()?.whole_kb - idle.whole_kb;
     report.add("rss_kb_per_plugin_uncalled", per_plugin(bound));
 
@@ -62,7 +62,8 @@ pub(super) fn measure(stage: &Stage, report: &mut Report) -> Result<()> {
         ..Load::full(1)
     };
     many.ask(&stage.programs, each_once, Rounds::once())?;
-    // Idle plugins give their pages back after a quarter to half a second.
+    // Idle plugins give their pages back after a quarter to half a second, and most are
+    // unloaded after ten.
     std::thread::sleep(SETTLED);
     let called = subject.resident()?;
     let (whole, own) = (called.whole_kb - idle.whole_kb, called.own_kb - idle.own_kb);
