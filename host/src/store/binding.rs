@@ -113,17 +113,24 @@ impl BindingRow {
     }
 }
 
-const BINDINGS: &str = "SELECT binding.id, binding.plugin_id, plugin.name AS plugin, \
+/// Bindings with what of their plugins and versions belongs to them.
+macro_rules! select {
+    () => {
+        "SELECT binding.id, binding.plugin_id, plugin.name AS plugin, \
     binding.version, plugin_version.digest, plugin_version.exports, plugin_version.imports, \
     binding.source_id, binding.agent, binding.kind, binding.tool, binding.config, binding.on_failure, \
     binding.limits, binding.granted, binding.revision, binding.created_at FROM binding \
     JOIN plugin ON plugin.id = binding.plugin_id \
     JOIN plugin_version ON plugin_version.plugin_id = binding.plugin_id \
-    AND plugin_version.number = binding.version \
-    WHERE binding.organization_id = ?1";
+    AND plugin_version.number = binding.version"
+    };
+}
+
+const BINDINGS: &str = concat!(select!(), " WHERE binding.organization_id = ?1");
 
 /// A part for each way a selector may leave things open, each of which is found by the
-/// index: with `OR` all bindings of the source would be looked at.
+/// index: with `OR` all bindings of the source would be looked at, and if the organization
+/// were asked for once more, all of its bindings.
 static FOR_EVENT: LazyLock<String> = LazyLock::new(|| {
     let mut open = Vec::new();
     for source in ["= ?2", "IS NULL"] {
@@ -137,7 +144,8 @@ static FOR_EVENT: LazyLock<String> = LazyLock::new(|| {
         }
     }
     let open = open.join(" UNION ALL ");
-    format!("{BINDINGS} AND binding.id IN ({open})")
+    let select = select!();
+    format!("{select} WHERE binding.id IN ({open})")
 });
 
 const NARROWLY: &str = "SELECT \

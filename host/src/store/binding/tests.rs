@@ -175,6 +175,14 @@ async fn those_for_an_event_are_found_by_the_index() {
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
     let plan = plan(store, FOR_EVENT.as_str()).await;
+    let rows = [
+        "SEARCH binding USING PRIMARY KEY (id=?)",
+        "SEARCH plugin USING PRIMARY KEY (id=?)",
+        "SEARCH plugin_version USING PRIMARY KEY (plugin_id=? AND number=?)",
+    ];
+    for row in rows {
+        assert!(plan.contains(row), "{row}\n{plan}");
+    }
     let by_all = "(organization_id=? AND source_id=? AND agent=? AND tool=?)";
     assert_eq!(plan.matches(by_all).count(), 8, "{plan}");
 }
