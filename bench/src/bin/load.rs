@@ -6,9 +6,7 @@ use anyhow::{Context as _, Result};
 use hookswitch_bench::load::{self, Order};
 
 fn main() -> Result<()> {
-    if let Err(error) = interrupt_nobody() {
-        eprintln!("the load interrupts what it measures: {error}");
-    }
+    interrupt_nobody().context("the load would interrupt what it measures")?;
     let order: Order = serde_json::from_reader(io::stdin().lock()).context("no order")?;
     let outcome = load::run(order)?;
     serde_json::to_writer(io::stdout().lock(), &outcome)?;
