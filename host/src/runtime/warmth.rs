@@ -34,7 +34,7 @@ const COLD: u32 = 2;
 const LONG_IDLE: u32 = 40;
 
 /// Plugins that are kept ready although their last call is long ago.
-pub(super) const IDLE_KEPT: usize = 128;
+pub(super) const IDLE_KEPT: usize = 64;
 
 /// Rounds since a plugin's last call.
 #[derive(Debug)]
