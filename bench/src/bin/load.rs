@@ -13,10 +13,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Has this process wait for a turn of the processor instead of cutting somebody's short
-/// whenever an answer comes, which would happen on the machine that asks if that were
-/// another one: at full load half of what an answer costs was two changes of the thread
-/// that runs. It gets no less of the processor for it. For all that is measured alike.
+/// Has this process wait for a turn of the processor instead of cutting the turn short of
+/// what it measures whenever an answer comes, as a load on a machine of its own cannot
+/// either. It gets no less of the processor for it. For all that is measured alike.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn interrupt_nobody() -> io::Result<()> {

@@ -90,6 +90,8 @@ pub enum RouteError {
 /// give way.
 const KEPT_ORIGINS: u64 = 10_000;
 const KEPT_BINDINGS: u64 = 100_000;
+/// Bytes of an agent's and a tool's names that count as much as a binding.
+const NAMES_OF_ONE: usize = 512;
 
 /// Whom an event is about, as far as bindings tell apart.
 #[derive(PartialEq, Eq, Hash)]
@@ -123,7 +125,11 @@ impl std::fmt::Debug for Routes {
 
 impl Routes {
     pub(super) fn new(store: Store, runtime: Arc<Runtime>, outbound: Outbound) -> Self {
-        let weight = |_: &Subject, kept: &Kept| u32::try_from(kept.bindings.len() + 1);
+        // Whoever asks chooses the names: long ones take the place of several.
+        let weight = |subject: &Subject, kept: &Kept| {
+            let names = subject.agent.len() + subject.tool.as_ref().map_or(0, |it| it.len());
+            u32::try_from(1 + kept.bindings.len() + names / NAMES_OF_ONE)
+        };
         let narrow = Cache::builder()
             .max_capacity(KEPT_BINDINGS)
             .weigher(move |subject, kept| weight(subject, kept).unwrap_or(u32::MAX));
