@@ -26,7 +26,7 @@ use crate::domain::plugin::Digest;
 /// From one look at all plugins to the next.
 const ROUND: Duration = Duration::from_millis(250);
 
-/// In the how manieth round after its last call a plugin gives its pages back.
+/// The round after its last call in which a plugin gives its pages back.
 const COLD: u32 = 2;
 
 /// And from which on it is kept only if few are: for as long as this, loading it anew
