@@ -24,6 +24,15 @@ const DRIP: Duration = Duration::from_secs(1);
 /// A flood's size: more than any binding here allows.
 const FLOOD_BYTES: usize = 100_000_000;
 
+/// What a server receives of a flood at a time: as much as a segment of a network
+/// holds. Written in smaller pieces, it is mostly this program that is busy.
+const SEGMENT: usize = 1_400;
+
+/// Connections served at once; more have to wait. All threads are there before the
+/// first attack: Linux lets a new one finish its first turn, up to 4 ms, before others
+/// that it is far behind.
+const THREADS: usize = 64;
+
 /// A running adversary; it stops with this value.
 #[derive(Debug)]
 pub(super) struct Adversary {
@@ -42,24 +51,21 @@ impl Adversary {
         let listener = listen().context("the adversary cannot listen")?;
         let port = listener.local_addr()?.port();
         let shared = Arc::<Shared>::default();
-        let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            background::step_back();
-            for stream in listener.incoming().map_while(Result::ok) {
-                if accepting.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                let named = std::thread::Builder::new().name("adversary".to_owned());
-                let serving = named.spawn(move || {
+        for _ in 0..THREADS {
+            let listener = listener.try_clone()?;
+            let shared = Arc::clone(&shared);
+            let named = std::thread::Builder::new().name("adversary".to_owned());
+            named.spawn(move || {
+                background::step_back();
+                for stream in listener.incoming().map_while(Result::ok) {
+                    if shared.stopped.load(Ordering::Relaxed) {
+                        return;
+                    }
                     // Who is cut off by the host has reached what it was there for.
                     let _ = shared.serve(stream);
-                });
-                if serving.is_err() {
-                    return;
                 }
-            }
-        });
+            })?;
+        }
         Ok(Self { port, shared })
     }
 
@@ -72,8 +78,10 @@ impl Adversary {
 impl Drop for Adversary {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts, so that it ends.
-        let _ = TcpStream::connect(SocketAddr::from((ALLOWED, self.port)));
+        // Wakes the threads that accept, so that they end.
+        for _ in 0..THREADS {
+            let _ = TcpStream::connect(SocketAddr::from((ALLOWED, self.port)));
+        }
     }
 }
 
@@ -118,10 +126,8 @@ impl Shared {
             }
             ("/huge-head", _) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
-                flood(
-                    &mut stream,
-                    b"x-more: 0123456789012345678901234567890123456789\r\n",
-                )
+                let header = b"x-more: 0123456789012345678901234567890123456789\r\n";
+                flood(&mut stream, &header.repeat(SEGMENT / header.len()))
             }
             ("/redirect", to) => write!(
                 stream,
