@@ -2,10 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 
-use super::battle::Row;
-
-/// What is aimed at: the neighbour's p99 during an attack, against its quiet one.
-const AIM: f64 = 2.0;
+use super::battle::{Felt, Row};
+use super::neighbour::Latencies;
 
 const COLUMNS: [&str; 8] = [
     "attack",
@@ -33,10 +31,10 @@ pub(super) fn render(rows: &[Row]) -> Table {
             Cell::new(row.name),
             Cell::new(outcome),
             number(format!("{:.0}", row.time_to_end.as_secs_f64() * 1000.0)),
-            number(row.strikes.to_string()),
-            number(latency(&row.quiet)),
-            number(latency(&row.during)),
-            number(format!("{:.1}", ratio(row))),
+            number(row.felt.strikes.to_string()),
+            number(latency(&row.felt.quiet)),
+            number(latency(&row.felt.during)),
+            number(format!("{:.1}", row.felt.ratio())),
             number(format!(
                 "{} → {}",
                 row.resident_before >> 20,
@@ -53,42 +51,42 @@ pub(super) fn line(row: &Row) -> String {
         "{:<28} {:<34} neighbour's p99 {:.2} → {:.2} ms",
         row.name,
         row.outcome,
-        row.quiet.percentile(99),
-        row.during.percentile(99),
+        row.felt.quiet.percentile(99),
+        row.felt.during.percentile(99),
     )
 }
 
 /// What all rows together say.
 pub(super) fn summary(rows: &[Row]) -> String {
     let expected = rows.iter().filter(|row| row.difference.is_none()).count();
-    let mut over: Vec<&Row> = rows.iter().filter(|row| ratio(row) > AIM).collect();
-    over.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
+    let mut over: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.felt.ratio() > Felt::AIM)
+        .collect();
+    over.sort_by(|a, b| b.felt.ratio().total_cmp(&a.felt.ratio()));
     let over: Vec<String> = over
         .iter()
-        .map(|row| format!("{} ({:.1})", row.name, ratio(row)))
+        .map(|row| format!("{} ({:.1})", row.name, row.felt.ratio()))
         .collect();
     let least = rows
         .iter()
-        .map(|row| row.quiet.count().min(row.during.count()));
+        .map(|row| row.felt.quiet.count().min(row.felt.during.count()));
     format!(
         "{expected} of {} attacks ended as expected. The neighbour was asked at least {} times \
-         for each percentile.\nIts p99 was above {AIM} times its quiet value in {} of them{}{}",
+         for each percentile.\nIts p99 was above {} times its quiet value in {} of them{}{}",
         rows.len(),
         least.min().unwrap_or_default(),
+        Felt::AIM,
         over.len(),
         if over.is_empty() { "." } else { ": " },
         over.join(", "),
     )
 }
 
-fn latency(latencies: &super::neighbour::Latencies) -> String {
+fn latency(latencies: &Latencies) -> String {
     format!(
         "{:.2} / {:.2}",
         latencies.percentile(50),
         latencies.percentile(99)
     )
-}
-
-fn ratio(row: &Row) -> f64 {
-    row.during.percentile(99) / row.quiet.percentile(99)
 }
