@@ -69,7 +69,7 @@ macro_rules! limits {
 limits! {
     /// Wall time in milliseconds; the time left for a question cuts it further.
     time_ms: u32 = 30_000, 1_u32;
-    /// Time the guest itself runs, in milliseconds: waiting for the host is free.
+    /// Time on a processor, in milliseconds: waiting for the host is free.
     cpu_ms: u32 = 1_000, 1_u32;
     /// All linear memories together.
     memory_bytes: u64 = 64 << 20, 1_u64 << 20;

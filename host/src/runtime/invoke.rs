@@ -14,10 +14,10 @@ use super::capability::CallState;
 use super::capability::http::HttpAccess;
 use super::capability::kv::KeyValue;
 use super::capability::recorder::Recorder;
+use super::cpu::{CpuTime, FIRST_INTERRUPTION_TICKS};
 use super::engine::TICK;
 use super::limits::MemoryLimit;
 use super::loaded::Loaded;
-use super::slow_lane::Interrupted;
 use crate::domain::binding::Settings;
 use crate::domain::decision::{Failure, FailureCode, Opinion};
 use crate::domain::event::CallEvent;
@@ -86,10 +86,6 @@ enum Stopped {
     Cpu(Duration),
 }
 
-/// Ticks before a guest yields for the first time: an ordinary call is over long
-/// before, and should not lose its turn because a tick happened to fall into it.
-const FIRST_YIELD_TICKS: u64 = 2;
-
 impl Runtime {
     /// Calls the handler for the event's kind. The plugin must export it.
     ///
@@ -112,8 +108,8 @@ impl Runtime {
             }
         };
         plugin.warmth.note();
-        let interrupted = Interrupted::default();
-        let mut store = self.fresh_store(context, grants, &interrupted);
+        let cpu = CpuTime::default();
+        let mut store = self.fresh_store(context, grants, &cpu);
         let log = store.data().log_book();
         let called = Arc::clone(plugin);
         let call = async move {
@@ -129,7 +125,7 @@ impl Runtime {
             drop(sandbox);
             (result, memory_bytes)
         };
-        let (result, memory_bytes) = self.slow_lane.run(&plugin.pace, &interrupted, call).await;
+        let (result, memory_bytes) = self.slow_lane.run(&plugin.pace, &cpu, call).await;
         Ran {
             result,
             log: log.take(),
@@ -142,7 +138,7 @@ impl Runtime {
         &self,
         context: Context,
         grants: Grants,
-        interrupted: &Interrupted,
+        cpu: &CpuTime,
     ) -> Store<CallState> {
         let limits = grants.limits;
         let memory = MemoryLimit::new(&limits);
@@ -151,20 +147,16 @@ impl Runtime {
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(usize::try_from(limits.host_call_bytes).unwrap_or(usize::MAX));
         store.set_max_component_handles(limits.handles as usize);
-        store.set_epoch_deadline(FIRST_YIELD_TICKS);
-        let mut running = TICK;
+        store.set_epoch_deadline(FIRST_INTERRUPTION_TICKS.into());
         let allowed = Duration::from_millis(limits.cpu_ms.into());
-        // Each call of this is a tick the guest has run. Yielding lets neighbours run
-        // and tokio see the timeout; but a loaded scheduler may come back late, so the
-        // deadline is looked at here as well.
-        let interrupted = interrupted.clone();
+        // Yielding lets neighbours run and tokio see the timeout; but a loaded scheduler
+        // may come back late, so the deadline is looked at here as well.
+        let cpu = cpu.clone();
         store.epoch_deadline_callback(move |_| {
-            interrupted.set();
-            running += TICK;
             if Instant::now() >= deadline {
                 return Err(Stopped::Deadline.into());
             }
-            if running > allowed {
+            if cpu.when_interrupted() > allowed {
                 return Err(Stopped::Cpu(allowed).into());
             }
             Ok(UpdateDeadline::Yield(1))

@@ -14,9 +14,10 @@ use wasmtime::component::{Component, InstancePre};
 
 use super::capability::recorder::Recorder;
 use super::capability::{CallState, kv};
+use super::cpu::CpuTime;
 use super::inspect::{self, Rejection};
 use super::invoke::{self, Context, Grants};
-use super::slow_lane::{Interrupted, Pace};
+use super::slow_lane::Pace;
 use super::warmth::{IDLE_KEPT, Warmth};
 use super::{Runtime, compile, v1};
 use crate::domain::id::{EventId, OrganizationId};
@@ -261,7 +262,8 @@ impl Runtime {
         };
         let admitted = self.admission.admit(organization, deadline).await;
         let sandbox = admitted.map_err(|_| Rejection::Busy)?;
-        let mut store = self.fresh_store(context, grants, &Interrupted::default());
+        let cpu = CpuTime::default();
+        let mut store = self.fresh_store(context, grants, &cpu);
         let loaded = Arc::clone(loaded);
         let tried = async move {
             let tried = timeout_at(deadline, loaded.try_out(&mut store)).await;
@@ -269,7 +271,7 @@ impl Runtime {
             tried
         };
         // Nobody knows yet how long it takes.
-        let tried = self.slow_lane.run_behind(tried).await;
+        let (tried, _busy) = self.slow_lane.run_measured(&cpu, tried).await;
         tried.unwrap_or_else(|_elapsed| {
             let problem = format!("it took more than {} seconds", PROBE.as_secs());
             Err(Rejection::CannotStart(problem))

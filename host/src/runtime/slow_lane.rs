@@ -14,7 +14,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::num::NonZero;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -22,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::engine::TICK;
+use super::cpu::{BEFORE_FIRST_INTERRUPTION, CpuTime};
 use crate::priority;
 
 /// Turns between two looks at sockets and timers; each may take a millisecond here.
@@ -30,26 +29,12 @@ const EVENT_INTERVAL: u32 = 4;
 
 /// Who keeps threads for as long as this in all is slow: as long as it takes to the
 /// first interruption.
-const SLOW: Duration = TICK.saturating_mul(2);
+const SLOW: Duration = BEFORE_FIRST_INTERRUPTION;
 
 /// The threads behind.
 pub(super) struct SlowLane {
     // None only while it is dropped.
     runtime: Option<Runtime>,
-}
-
-/// Set by the first interruption of a guest.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Interrupted(Arc<AtomicBool>);
-
-impl Interrupted {
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// Whether a plugin's last call took long. One for each loaded plugin.
@@ -95,18 +80,18 @@ impl SlowLane {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         pace: &Pace,
-        interrupted: &Interrupted,
+        cpu: &CpuTime,
         call: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        let mut call = Timed::new(call);
         if pace.is_slow() {
-            let (value, busy) = self.run_behind(call).await;
+            let (value, busy) = self.run_measured(cpu, call).await;
             pace.note(busy);
             return value;
         }
+        let mut call = Timed::new(call, cpu.clone());
         let ended = poll_fn(|context| match Pin::new(&mut call).poll(context) {
             Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending if interrupted.is_set() => Poll::Ready(None),
+            Poll::Pending if cpu.is_measured() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
         let (value, busy) = match ended.await {
@@ -115,6 +100,16 @@ impl SlowLane {
         };
         pace.note(busy);
         value
+    }
+
+    /// Runs a call in the lane from the beginning, and says how long it kept threads.
+    pub(super) async fn run_measured<T: Send + 'static>(
+        &self,
+        cpu: &CpuTime,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> (T, Duration) {
+        cpu.measure();
+        self.run_behind(Timed::new(call, cpu.clone())).await
     }
 
     /// Starts something of the server's own in the lane; it ends with what is returned.
@@ -145,19 +140,22 @@ impl SlowLane {
     }
 }
 
-/// What a future gives, and for how long it has kept threads. All its turns count: one
-/// that yields often is not quick for that.
+/// What a call gives, and for how long it has kept threads. All its turns count: one
+/// that yields often is not quick for that. The time it may take is another, that of the
+/// processors (`cpu`).
 ///
 /// A call is some kilobytes, so it goes into its box at once and is not moved again.
 struct Timed<F> {
     future: Pin<Box<F>>,
+    cpu: CpuTime,
     busy: Duration,
 }
 
 impl<F> Timed<F> {
-    fn new(future: F) -> Self {
+    fn new(future: F, cpu: CpuTime) -> Self {
         Self {
             future: Box::pin(future),
+            cpu,
             busy: Duration::ZERO,
         }
     }
@@ -168,7 +166,8 @@ impl<F: Future> Future for Timed<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let began = Instant::now();
-        let polled = self.future.as_mut().poll(context);
+        let Self { future, cpu, .. } = &mut *self;
+        let polled = cpu.turn(|| future.as_mut().poll(context));
         self.busy += began.elapsed();
         polled.map(|value| (value, self.busy))
     }
@@ -198,16 +197,16 @@ mod tests {
     #[tokio::test]
     async fn who_waits_stays_and_who_is_interrupted_goes_on_behind() {
         let lane = SlowLane::start().unwrap();
-        let (pace, interrupted) = (Pace::default(), Interrupted::default());
-        let seen = interrupted.clone();
+        let (pace, cpu) = (Pace::default(), CpuTime::default());
+        let seen = cpu.clone();
         let call = async move {
             pause().await;
             let waited = name();
-            seen.set();
+            seen.when_interrupted();
             pause().await;
             (waited, name())
         };
-        let (waited, after) = lane.run(&pace, &interrupted, call).await;
+        let (waited, after) = lane.run(&pace, &cpu, call).await;
         assert_ne!(waited, "slow-lane");
         assert_eq!(after, "slow-lane");
     }
@@ -215,13 +214,14 @@ mod tests {
     #[tokio::test]
     async fn who_was_slow_begins_behind_until_it_is_quick_again() {
         let lane = SlowLane::start().unwrap();
-        let (pace, never) = (Pace::default(), Interrupted::default());
+        let pace = Pace::default();
         let slow = async { std::thread::sleep(SLOW) };
-        lane.run(&pace, &never, slow).await;
+        lane.run(&pace, &CpuTime::default(), slow).await;
         // A busy machine may make a quick call look slow now and then.
         let mut names = Vec::new();
         for _ in 0..50 {
-            names.push(lane.run(&pace, &never, async { name() }).await);
+            let cpu = CpuTime::default();
+            names.push(lane.run(&pace, &cpu, async { name() }).await);
         }
         assert_eq!(names[0], "slow-lane");
         assert!(names.iter().any(|name| name != "slow-lane"));
