@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use super::decide::unavailable;
 use super::repeats::{Entered, Place};
-use super::{CallError, Origin, Received, RouteError, Switch, sent, unavailable};
+use super::{CallError, Origin, Received, RouteError, Switch, sent};
 use crate::domain::decision::{Decision, Outcome, Why};
 use crate::domain::event::{CallEvent, Kind};
 use crate::domain::id::EventId;

@@ -7,7 +7,8 @@
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
-use super::{Case, Route, Standing, Switch};
+use super::decide::{Case, Standing};
+use super::{Route, Switch};
 use crate::dispatch::{Attempt, Message, Ready};
 use crate::domain::decision::{Outcome, Why};
 use crate::domain::delivery::{Judgement, State, judge};

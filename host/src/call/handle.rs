@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{CallError, Case, Decided, Route, RouteError, Switch, owed};
+use super::decide::Case;
+use super::{CallError, Decided, Route, RouteError, Switch, owed};
 use crate::domain::decision::{Answer, Decision, EventAnswer, Outcome, Why};
 use crate::domain::event::CallEvent;
 use crate::domain::log::LogLine;
