@@ -11,7 +11,6 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, FromRow};
 use uuid::Uuid;
 
-use super::delivery::first_id;
 use super::page::{Page, PageRequest};
 use super::row;
 use super::setup::{Created, Creation};
@@ -215,9 +214,9 @@ fn bounds(task: &Task, created_at: Timestamp) -> Range<Uuid> {
         Task::Retry(selection) => (selection.since, selection.until),
         Task::Recover { since, .. } => (Some(*since), None),
     };
-    let first = since.map_or(Uuid::nil(), first_id).as_u128();
-    let end = first_id(created_at.saturating_add(MILLISECOND).unwrap_or(created_at));
-    let end = until.map_or(end, |until| end.min(first_id(until)));
+    let first = since.map_or(Uuid::nil(), row::first_id).as_u128();
+    let end = row::first_id(created_at.saturating_add(MILLISECOND).unwrap_or(created_at));
+    let end = until.map_or(end, |until| end.min(row::first_id(until)));
     Uuid::from_u128(first.saturating_sub(1))..end
 }
 

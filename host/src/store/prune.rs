@@ -12,7 +12,6 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection as _, FromRow};
 use uuid::Uuid;
 
-use super::delivery::first_id;
 use super::repeat::LONGEST_ANSWER;
 use super::writer::Terms;
 use super::{Durability, Store, StoreError, row};
@@ -114,8 +113,8 @@ impl Forgotten {
         let window = SignedDuration::from_millis(RepeatWindow::MAX_MS.into());
         let named = SignedDuration::try_from(Fingerprint::IDENTIFIED).unwrap_or(window);
         Self {
-            before: first_id(ago(window + LONGEST_ANSWER)),
-            named_before: first_id(ago(named + LONGEST_ANSWER)),
+            before: row::first_id(ago(window + LONGEST_ANSWER)),
+            named_before: row::first_id(ago(named + LONGEST_ANSWER)),
             decided_before: ago(window),
             named_decided_before: ago(named),
         }

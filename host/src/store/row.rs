@@ -17,6 +17,12 @@ pub(super) fn timestamp(milliseconds: i64, what: &'static str) -> Result<Timesta
     Timestamp::from_millisecond(milliseconds).map_err(|e| StoreError::corrupt(what, e))
 }
 
+/// The least id that a row made then can have: ids begin with their milliseconds.
+pub(super) fn first_id(at: Timestamp) -> Uuid {
+    let milliseconds = u64::try_from(at.as_millisecond()).unwrap_or(0);
+    Uuid::from_u128(u128::from(milliseconds) << 80)
+}
+
 /// The nil id stands for what Hookswitch says itself.
 pub(super) fn source(id: Uuid) -> Option<SourceId> {
     (!id.is_nil()).then(|| id.into())

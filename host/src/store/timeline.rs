@@ -2,29 +2,28 @@
 //!
 //! Events are read first, by an index, then what belongs to them with one statement per
 //! table. Each statement reads a bounded number of rows: where there are more, the page
-//! ends before the event whose rows are not all there. `call::told` makes the same
-//! entries of what it has just stored.
+//! ends before the event whose rows are not all there (`page`; the rows are those of
+//! `rows`). `call::told` makes the same entries of what it has just stored.
+
+mod page;
+mod rows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::delivery::first_id;
+use self::page::{Cut, Page};
+use self::rows::{
+    ATTEMPTS, AttemptRow, DECISIONS, DELIVERIES, DecisionRow, DeliveryRow, EventRow, LINES, LineRow,
+};
 use super::page::PageRequest;
 use super::row;
 use super::{Store, StoreError};
-use crate::domain::delivery::State;
-use crate::domain::event::Kind;
-use crate::domain::id::{BindingId, EventId, OrganizationId};
-use crate::domain::log::Level;
-use crate::domain::plugin::Name;
-use crate::domain::timeline::{
-    About, Asked, Decided, Entry, Failed, Owed, Said, Tried, What, shortened,
-};
+use crate::domain::id::{EventId, OrganizationId};
+use crate::domain::timeline::{About, Entry};
 
 /// A part of a call's timeline, and what the whole call came to.
 #[derive(Debug, Clone)]
@@ -144,101 +143,6 @@ const DECIDED_SINCE: &str = "SELECT id, source_id, event.kind, platform_type, ca
 
 const ABOUT: &str = "SELECT id, source_id, kind, platform_type, call_id, agent_id, tool, \
     received_at FROM event WHERE organization_id = ?1 AND id = ?2";
-
-const DECISIONS: &str = "SELECT event_id, outcome, reason, answer->>'decision' AS verdict, \
-    reply_status, elapsed_us, invocations, decided_at FROM decision \
-    WHERE organization_id = ?1 AND event_id IN (SELECT unhex(value) FROM json_each(?2))";
-
-/// The next three go through what is wanted in its order, which the joins keep to, and
-/// stop when they have enough.
-const LINES: &str = "SELECT event_id, number, binding_id, level, \
-    substr(message, 1, ?3) AS message \
-    FROM json_each(?1) AS wanted CROSS JOIN log_line ON event_id = unhex(wanted.value) LIMIT ?2";
-
-const DELIVERIES: &str = "SELECT event_id, delivery.id, endpoint_id, state, forwarded, attempts, \
-    due_at, ended_at, status, error, created_at \
-    FROM json_each(?2) AS wanted CROSS JOIN delivery INDEXED BY delivery_by_event \
-    ON event_id = unhex(wanted.value) AND organization_id = ?1 LIMIT ?3";
-
-const ATTEMPTS: &str = "SELECT delivery_id, number, started_at, elapsed_us, status, error, \
-    substr(detail, 1, ?3) AS detail \
-    FROM json_each(?1) AS wanted CROSS JOIN attempt ON delivery_id = unhex(wanted.value) LIMIT ?2";
-
-#[derive(Debug, FromRow)]
-struct EventRow {
-    id: Uuid,
-    source_id: Uuid,
-    kind: String,
-    platform_type: String,
-    call_id: String,
-    agent_id: String,
-    tool: Option<String>,
-    received_at: i64,
-}
-
-#[derive(FromRow)]
-struct DecisionRow {
-    event_id: Uuid,
-    outcome: String,
-    reason: Option<String>,
-    verdict: Option<String>,
-    reply_status: Option<u16>,
-    elapsed_us: i64,
-    invocations: String,
-    decided_at: i64,
-}
-
-#[derive(Debug, FromRow)]
-struct LineRow {
-    event_id: Uuid,
-    number: u32,
-    binding_id: Uuid,
-    level: String,
-    message: String,
-}
-
-#[derive(Debug, FromRow)]
-struct DeliveryRow {
-    event_id: Uuid,
-    id: Uuid,
-    endpoint_id: Uuid,
-    state: String,
-    forwarded: bool,
-    attempts: u32,
-    due_at: i64,
-    ended_at: Option<i64>,
-    status: Option<u16>,
-    error: Option<String>,
-    created_at: i64,
-}
-
-#[derive(Debug, FromRow)]
-struct AttemptRow {
-    delivery_id: Uuid,
-    number: u32,
-    started_at: i64,
-    elapsed_us: i64,
-    status: Option<u16>,
-    error: Option<String>,
-    detail: Option<String>,
-}
-
-/// What is read of a stored invocation.
-#[derive(Deserialize)]
-struct InvocationColumn {
-    binding: BindingId,
-    plugin: Name,
-    version: u32,
-    outcome: String,
-    error: Option<FailureColumn>,
-    elapsed_us: u64,
-}
-
-#[derive(Deserialize)]
-struct FailureColumn {
-    code: String,
-    message: String,
-}
 
 #[derive(FromRow)]
 struct EventCounts {
@@ -385,7 +289,7 @@ impl Store {
         };
         let mut events: Vec<EventRow> = sqlx::query_as(EVENTS_SINCE)
             .bind(organization.uuid())
-            .bind(first_id(since))
+            .bind(row::first_id(since))
             .bind(most.fetch())
             .fetch_all(self.journal_readers().await?)
             .await?;
@@ -404,8 +308,8 @@ impl Store {
         let from = from.unwrap_or(Timestamp::UNIX_EPOCH);
         let events = sqlx::query_as(DECIDED_SINCE)
             .bind(organization.uuid())
-            .bind(first_id(from))
-            .bind(first_id(since))
+            .bind(row::first_id(from))
+            .bind(row::first_id(since))
             .bind(LATE_LOOK)
             .bind(since.as_millisecond())
             .bind(MISSED_EVENTS)
@@ -427,10 +331,7 @@ impl Store {
             return Ok((Vec::new(), 0));
         };
         let ids = hex(events.iter().map(|event| event.id))?;
-        let mut cut = Cut {
-            first: first.id,
-            at: None,
-        };
+        let mut cut = Cut::none_of(first.id);
         let mut lines = self.lines(&ids, rows.lines).await?;
         cut.limit(&mut lines, rows.lines, |line| line.event_id);
         let mut deliveries = self.deliveries_of_all(organization, &ids, &rows).await?;
@@ -456,8 +357,7 @@ impl Store {
         if cut.within_first() {
             page.left_out(first.id);
         }
-        page.entries.sort_by_key(Entry::order);
-        Ok((page.entries, covered))
+        Ok((page.entries(), covered))
     }
 
     async fn lines(&self, events: &str, most: usize) -> Result<Vec<LineRow>, StoreError> {
@@ -515,214 +415,6 @@ fn hex(ids: impl Iterator<Item = Uuid>) -> Result<String, StoreError> {
 /// To know whether there are more.
 fn one_more(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-/// Where what was read ends.
-struct Cut {
-    first: Uuid,
-    /// The first event of which not all is there.
-    at: Option<Uuid>,
-}
-
-impl Cut {
-    /// Takes away what is more than was to be read.
-    fn limit<R>(&mut self, rows: &mut Vec<R>, most: usize, event: impl Fn(&R) -> Uuid) {
-        if let Some(incomplete) = rows.get(most).map(event) {
-            self.at = Some(self.at.map_or(incomplete, |at| at.min(incomplete)));
-        }
-        rows.truncate(most);
-    }
-
-    fn within_first(&self) -> bool {
-        self.at == Some(self.first)
-    }
-
-    /// Whether all of an event is there, or it is the one that has too much for any page.
-    fn covers(&self, event: Uuid) -> bool {
-        self.at.is_none_or(|at| event < at) || event == self.first
-    }
-}
-
-impl EventRow {
-    fn about(&self) -> Result<Arc<About>, StoreError> {
-        Ok(Arc::new(About {
-            event: self.id.into(),
-            source: row::source(self.source_id),
-            kind: Kind::parse(&self.kind).map_err(|e| StoreError::corrupt("event.kind", e))?,
-            call_id: self.call_id.clone(),
-            agent_id: self.agent_id.clone(),
-            tool: self.tool.clone(),
-        }))
-    }
-}
-
-/// Entries that are being put together. What belongs to no event of it is left out.
-struct Page {
-    abouts: HashMap<Uuid, Arc<About>>,
-    /// Who was asked, to name who said a line.
-    plugins: HashMap<(Uuid, BindingId), Name>,
-    decided_at: HashMap<Uuid, Timestamp>,
-    entries: Vec<Entry>,
-}
-
-impl Page {
-    fn new(events: &[EventRow]) -> Result<Self, StoreError> {
-        let mut page = Self {
-            abouts: HashMap::new(),
-            plugins: HashMap::new(),
-            decided_at: HashMap::new(),
-            entries: Vec::new(),
-        };
-        for event in events {
-            page.abouts.insert(event.id, event.about()?);
-            let platform_type = event.platform_type.clone();
-            let at = row::timestamp(event.received_at, "event.received_at")?;
-            page.push(event.id, at, What::Event { platform_type });
-        }
-        Ok(page)
-    }
-
-    fn push(&mut self, event: Uuid, at: Timestamp, what: What) {
-        if let Some(about) = self.abouts.get(&event).cloned() {
-            self.entries.push(Entry { at, about, what });
-        }
-    }
-
-    fn decisions(&mut self, rows: Vec<DecisionRow>) -> Result<(), StoreError> {
-        for decision in rows {
-            let event = decision.event_id;
-            let at = row::timestamp(decision.decided_at, "decision.decided_at")?;
-            let decided = decision.read()?;
-            for asked in &decided.invocations {
-                let plugin = asked.plugin.clone();
-                self.plugins.insert((event, asked.binding), plugin);
-            }
-            self.decided_at.insert(event, at);
-            self.push(event, at, What::Decision(decided));
-        }
-        Ok(())
-    }
-
-    /// Lines are kept with the decision, whose time is theirs.
-    fn lines(&mut self, rows: Vec<LineRow>) -> Result<(), StoreError> {
-        for line in rows {
-            let Some(&at) = self.decided_at.get(&line.event_id) else {
-                continue;
-            };
-            let binding = line.binding_id.into();
-            let level: Result<Level, _> = serde_json::from_value(line.level.into());
-            let said = Said {
-                number: line.number,
-                binding,
-                plugin: self.plugins.get(&(line.event_id, binding)).cloned(),
-                level: level.map_err(|e| StoreError::corrupt("log_line.level", e))?,
-                message: shortened(&line.message),
-            };
-            self.push(line.event_id, at, What::Log(said));
-        }
-        Ok(())
-    }
-
-    fn deliveries(
-        &mut self,
-        rows: Vec<DeliveryRow>,
-        attempts: Vec<AttemptRow>,
-    ) -> Result<(), StoreError> {
-        let mut known = HashMap::new();
-        for delivery in rows {
-            let owed = delivery.read()?;
-            if !delivery.forwarded {
-                let at = row::timestamp(delivery.created_at, "delivery.created_at")?;
-                self.push(delivery.event_id, at, What::Delivery(owed.clone()));
-            }
-            known.insert(delivery.id, (delivery, owed));
-        }
-        for attempt in attempts {
-            if let Some((delivery, owed)) = known.get(&attempt.delivery_id) {
-                let at = row::timestamp(attempt.started_at, "attempt.started_at")?;
-                let tried = attempt.read(owed);
-                let what = if delivery.forwarded {
-                    What::Forward(tried)
-                } else {
-                    What::Attempt(tried)
-                };
-                self.push(delivery.event_id, at, what);
-            }
-        }
-        Ok(())
-    }
-
-    /// Says at the end that an event has more than is read.
-    fn left_out(&mut self, event: Uuid) {
-        let last = self.entries.iter().map(|entry| entry.at).max();
-        let at = last.unwrap_or(Timestamp::UNIX_EPOCH);
-        self.push(event, at, What::LeftOut { lines: None });
-    }
-}
-
-impl DecisionRow {
-    fn read(self) -> Result<Decided, StoreError> {
-        let asked: Vec<InvocationColumn> = row::parsed(&self.invocations, "decision.invocations")?;
-        Ok(Decided {
-            outcome: self.outcome.into(),
-            reason: self.reason.map(Into::into),
-            decision: self.verdict.unwrap_or_default().into(),
-            reply_status: self.reply_status,
-            elapsed_us: self.elapsed_us.unsigned_abs(),
-            invocations: asked.into_iter().map(InvocationColumn::read).collect(),
-        })
-    }
-}
-
-impl InvocationColumn {
-    fn read(self) -> Asked {
-        Asked {
-            binding: self.binding,
-            plugin: self.plugin,
-            version: self.version,
-            outcome: self.outcome.into(),
-            error: self.error.map(|error| Failed {
-                code: error.code.into(),
-                message: shortened(&error.message),
-            }),
-            elapsed_us: self.elapsed_us,
-        }
-    }
-}
-
-impl DeliveryRow {
-    fn read(&self) -> Result<Owed, StoreError> {
-        let state = State::named(&self.state)
-            .ok_or_else(|| StoreError::corrupt("delivery.state", &self.state))?;
-        let due_at = (state == State::Owed).then_some(self.due_at);
-        let time = |at: Option<i64>, what| at.map(|at| row::timestamp(at, what)).transpose();
-        Ok(Owed {
-            delivery: self.id.into(),
-            endpoint: self.endpoint_id.into(),
-            state,
-            attempts: self.attempts,
-            due_at: time(due_at, "delivery.due_at")?,
-            ended_at: time(self.ended_at, "delivery.ended_at")?,
-            status: self.status,
-            error: self.error.clone().map(Into::into),
-        })
-    }
-}
-
-impl AttemptRow {
-    /// What came of the earlier ones is not kept.
-    fn read(self, of: &Owed) -> Tried {
-        Tried {
-            delivery: of.delivery,
-            endpoint: of.endpoint,
-            number: self.number,
-            status: self.status,
-            error: self.error.map(Into::into),
-            detail: self.detail.as_deref().map(shortened),
-            elapsed_us: self.elapsed_us.unsigned_abs(),
-            state: (self.number == of.attempts).then_some(of.state),
-        }
-    }
 }
 
 #[cfg(test)]

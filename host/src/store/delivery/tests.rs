@@ -1,12 +1,24 @@
 //! Who gets which delivery, and what each statement reads.
 
-use super::super::setup::By;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::health::{COUNT_OWED, HEALTH};
+use super::log::list_deliveries;
+use super::queue::{CLAIM, CLAIM_IN_ORDER, NEXT_DUE, READ_CLAIMED, RELEASE, WITH_WORK};
+use super::retry::{OWE_ONE, READ_RETRYABLE};
 use super::*;
 use crate::domain::decision::EventAnswer;
+use crate::domain::delivery::State;
+use crate::domain::event::Kind;
+use crate::domain::id::EventId;
+use crate::store::StoreError;
 use crate::store::fixture::Fixture;
 use crate::store::journal::Next;
+use crate::store::page::PageRequest;
 use crate::store::plan::plan;
 use crate::store::rows::Table;
+use crate::store::setup::{Author, By};
 
 fn ids(claimed: &[Claimed]) -> Vec<DeliveryId> {
     claimed.iter().map(|it| it.id).collect()

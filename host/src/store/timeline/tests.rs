@@ -5,9 +5,11 @@ use crate::domain::binding::PluginVersion;
 use crate::domain::decision::{
     EventAnswer, Failure, FailureCode, Invocation, InvocationOutcome, Outcome, Why,
 };
-use crate::domain::log::LogLine;
-use crate::domain::plugin::Handler;
+use crate::domain::delivery::State;
+use crate::domain::log::{Level, LogLine};
+use crate::domain::plugin::{Handler, Name};
 use crate::domain::seed::Seed;
+use crate::domain::timeline::What;
 use crate::store::fixture::Fixture;
 use crate::store::journal::{AttemptRecord, DecisionRecord, EventRecord, ForwardRecord, Next};
 use crate::store::plan::plan;
@@ -310,7 +312,7 @@ fn arrived_ago(fixture: &Fixture, ago: SignedDuration) -> EventRecord {
     let at = Timestamp::now().checked_sub(ago).unwrap();
     let random = Uuid::now_v7().as_u128() & ((1 << 80) - 1);
     EventRecord {
-        id: Uuid::from_u128(first_id(at).as_u128() | random).into(),
+        id: Uuid::from_u128(row::first_id(at).as_u128() | random).into(),
         received_at: at,
         ..fixture.event("c")
     }
