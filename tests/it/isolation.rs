@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
+use crate::client::send;
+use crate::guests;
 use crate::misbehave::{self, behaved, mode, slow};
 use crate::payload::{self, With};
 use crate::server::Launch;
@@ -122,6 +125,83 @@ async fn a_call_without_a_free_sandbox_takes_the_verdict_in_time() {
         event["decision"]["invocations"][0]["error"]["code"],
         "overloaded"
     );
+}
+
+#[tokio::test]
+async fn a_flood_of_one_organization_takes_its_verdicts_and_leaves_others_their_plugins() {
+    const ITS_SHARE: usize = 2;
+    let launch = Launch::new();
+    let file = launch.directory().join("hookswitch.toml");
+    let limits = format!(
+        "[limits]\nconcurrent_calls = 3\ncalls_per_organization = {ITS_SHARE}\nconcurrent_notices = 1\n"
+    );
+    std::fs::write(&file, limits).expect("a file");
+    let server = launch.argument("--config").argument(file).start();
+
+    let flooder = server.organization("flooder").await;
+    let component = guests::component("misbehave");
+    flooder.upload("misbehave", component).await.expect(201);
+    flooder.post("/bindings", &slow(2_000)).await.expect(201);
+    let tools = flooder
+        .post(
+            "/sources",
+            &json!({
+                "name": "tools",
+                "timeouts_ms": {"tool": 6_000},
+                "margin_ms": 1_000,
+                "verdicts": {"tool": {"decision": "answer", "result": "busy"}},
+            }),
+        )
+        .await
+        .expect(201);
+    let other = server.organization("other").await;
+    let component = guests::component("start-gate");
+    other.upload("gate", component).await.expect(201);
+    other
+        .post("/bindings", &json!({"plugin": "gate"}))
+        .await
+        .expect(201);
+    let line =
+        json!({"name": "line", "verdicts": {"start": {"decision": "reject", "reason": "verdict"}}});
+    let line = other.post("/sources", &line).await.expect(201);
+
+    let hook = |source: &Value, payload: Value| {
+        let path = source["hook_path"].as_str().expect("a path");
+        send(server.request(Method::POST, path).json(&payload))
+    };
+    let flood = (0..12).map(|call| {
+        hook(
+            &tools,
+            payload::tool().with(json!({"callId": format!("call_{call}")})),
+        )
+    });
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        for call in 0..20 {
+            let start = payload::start().with(json!({"callId": format!("call_{call}")}));
+            let reply = hook(&line, start).await;
+            assert_eq!(
+                reply.expect(200),
+                json!({"accept": true}),
+                "the plugin's word"
+            );
+        }
+    };
+    let asked = Instant::now();
+    let (flood, ()) = tokio::join!(futures::future::join_all(flood), meanwhile);
+    assert!(
+        asked.elapsed() < Duration::from_secs(6),
+        "inside the platform's timeout"
+    );
+    let answers: Vec<_> = flood.into_iter().map(|reply| reply.expect(200)).collect();
+    let by_plugin = answers
+        .iter()
+        .filter(|answer| **answer == behaved())
+        .count();
+    let by_verdict = answers.iter().filter(|answer| **answer == "busy").count();
+    assert_eq!(by_plugin + by_verdict, 12, "{answers:?}");
+    assert!(by_plugin >= ITS_SHARE, "{by_plugin} were run");
+    assert!(by_verdict > 0, "nobody waited in vain");
 }
 
 #[tokio::test]

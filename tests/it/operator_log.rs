@@ -221,6 +221,29 @@ async fn a_plugin_that_fails_is_a_line() {
 }
 
 #[tokio::test]
+async fn a_verdict_that_a_platform_cannot_be_sent_is_a_line() {
+    let mut log = Watched::start("");
+    log.server.install("misbehave").await;
+    // Some platform can be told to reject a call, so a binding for all may say so.
+    let reject = json!({"start": {"decision": "reject", "reason": "closed"}});
+    log.server
+        .bind(&mode("trap").with(json!({"on_failure": reject})))
+        .await;
+    // This one answered its call before it asked.
+    let line = json!({"name": "line", "dialect": "dsai"});
+    let source = log.server.create_source(&line).await;
+    let initiated = json!({
+        "uuid": "550e8400-e29b-41d4-a716-446655440000", "type": "call_initiated",
+        "timestamp": "2026-01-01T12:00:00.000Z",
+        "payload": {"from": "+14155550100", "to": "5001"},
+    });
+    let reply = log.server.hook(&source, &initiated).await;
+    log.add("a rejection of a call that is answered already", reply)
+        .await;
+    log.compare("log_of_a_verdict_without_a_form");
+}
+
+#[tokio::test]
 async fn a_request_of_a_plugin_that_is_refused_is_a_line_if_an_operator_can_do_something() {
     let silent = NameServer::start([name_server::Reply::Silence]).await;
     let mut log = Watched::start(&format!("[egress]\n{}\n", silent.setting()));
