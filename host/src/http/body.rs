@@ -26,6 +26,18 @@ const ARRIVAL: Duration = Duration::from_mins(1);
 
 /// Reads a whole body.
 pub(super) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
+    read_beginning_with(b"", body, cap).await
+}
+
+/// Reads a whole body, and keeps of one that begins otherwise only these first bytes: it
+/// will be refused, and megabytes of it need not be put together for that. It is read
+/// all the same, because a client that is answered while it still sends may see a broken
+/// connection instead of the answer.
+pub(super) async fn read_beginning_with(
+    beginning: &[u8],
+    body: Body,
+    cap: usize,
+) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             Code::BodyTooLarge,
@@ -36,9 +48,8 @@ pub(super) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
         return Err(too_large());
     }
     let announced = body.size_hint().lower() as usize;
-    let collected =
-        tokio::time::timeout(ARRIVAL, collect(Limited::new(body, cap), announced)).await;
-    match collected {
+    let collected = collect(beginning, Limited::new(body, cap), announced);
+    match tokio::time::timeout(ARRIVAL, collected).await {
         Ok(Ok(collected)) => Ok(collected),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         // The client has gone or broke off: nobody will read this.
@@ -52,10 +63,10 @@ pub(super) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
 
 /// Puts a body together as it arrives. Done at the end, many megabytes would be copied
 /// at once, and nobody else served by this thread meanwhile.
-async fn collect(
-    mut body: Limited<Body>,
-    announced: usize,
-) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+async fn collect<B>(beginning: &[u8], mut body: B, announced: usize) -> Result<Bytes, B::Error>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+{
     let mut first = None;
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -73,9 +84,26 @@ async fn collect(
                 collected.extend_from_slice(&data);
             }
         }
+        let kept = first.as_deref().unwrap_or(&collected);
+        if begins_otherwise(kept, beginning) {
+            let start = Bytes::copy_from_slice(&kept[..kept.len().min(beginning.len())]);
+            drop((first, collected));
+            while let Some(frame) = body.frame().await {
+                frame?;
+            }
+            return Ok(start);
+        }
     }
     // Most bodies arrive in one piece, and need no copy.
     Ok(first.unwrap_or_else(|| collected.freeze()))
+}
+
+/// Of bytes that are still to come, nobody can tell.
+fn begins_otherwise(bytes: &[u8], beginning: &[u8]) -> bool {
+    bytes
+        .iter()
+        .zip(beginning)
+        .any(|(byte, wanted)| byte != wanted)
 }
 
 /// A JSON object in the body of an API request.
@@ -156,5 +184,43 @@ impl<T: JsonSchema> OperationInput for JsonBody<T> {
             openapi::problem(ctx, 415, "The body is not said to be JSON."),
             openapi::problem(ctx, 422, "A field is missing or has a wrong value."),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// What is kept of a body that arrives in these pieces.
+    async fn kept(pieces: &[&'static str]) -> Bytes {
+        let announced = pieces.iter().map(|piece| piece.len()).sum();
+        let frames = pieces.iter().map(|piece| {
+            let data = Bytes::from_static(piece.as_bytes());
+            Ok::<_, Infallible>(Frame::data(data))
+        });
+        let body = StreamBody::new(stream::iter(frames.collect::<Vec<_>>()));
+        let Ok(kept) = collect(b"wasm", body, announced).await;
+        kept
+    }
+
+    #[tokio::test]
+    async fn of_a_body_that_begins_otherwise_only_its_beginning_is_kept() {
+        for (pieces, wanted) in [
+            (&["wasm and more"][..], "wasm and more"),
+            (&["wa", "sm", " and", " more"], "wasm and more"),
+            (&["wa"], "wa"),
+            (&[], ""),
+            (&["elf and more"], "elf "),
+            (&["wa", "rm and", " more"], "warm"),
+            (&["e", "lf and more"], "e"),
+        ] {
+            assert_eq!(kept(pieces).await, wanted, "{pieces:?}");
+        }
     }
 }

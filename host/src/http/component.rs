@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::problem::{Code, Problem};
 use super::{Services, body, openapi};
+use crate::runtime::inspect::MAGIC;
 
 /// The bytes of a component, not looked at yet.
 #[derive(Debug)]
@@ -26,9 +27,7 @@ impl FromRequest<Services> for Component {
 
     async fn from_request(request: Request, services: &Services) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        // Read first: a client that is answered while it still sends may see a broken
-        // connection instead of the answer.
-        let bytes = body::read(body, services.caps.plugin_body).await?;
+        let bytes = body::read_beginning_with(MAGIC, body, services.caps.plugin_body).await?;
         if !body::has_media_type(&parts.headers, &[WASM, "application/octet-stream"]) {
             return Err(Problem::new(
                 Code::UnsupportedMediaType,

@@ -63,10 +63,12 @@ pub enum Rejection {
     CompilerUnavailable,
 }
 
+/// What all WebAssembly begins with.
+pub const MAGIC: &[u8] = b"\0asm";
+
 /// Tells a component from everything else by its first eight bytes, and a whole one
 /// from one that is cut off by the lengths of its sections.
 pub fn check_form(bytes: &[u8]) -> Result<(), Rejection> {
-    const MAGIC: &[u8] = b"\0asm";
     const MODULE: [u8; 4] = [1, 0, 0, 0];
     const COMPONENT: [u8; 4] = [0x0d, 0, 1, 0];
     if !bytes.starts_with(MAGIC) {

@@ -17,8 +17,6 @@ mod neighbour;
 mod table;
 mod target;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail, ensure};
 
 use self::battle::Battle;
@@ -50,9 +48,9 @@ api_requests_per_second = 1000000
 /// What `cargo xtask hostile` was told.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Attack a release build, also where there is none yet
+    /// Attack a development build: there sooner, and slower than what operators run
     #[arg(long)]
-    release: bool,
+    dev: bool,
     /// Attacks to try, by the beginning of their names; all unless given
     #[arg(value_name = "ATTACK")]
     only: Vec<String>,
@@ -61,7 +59,11 @@ pub struct Options {
 /// Attacks a server on a fresh store, prints the table, and fails if an attack did not
 /// come to its expected end.
 pub fn run(options: &Options) -> Result<()> {
-    let host = host_to_attack(options.release)?;
+    let host = if options.dev {
+        host::ensure()
+    } else {
+        host::ensure_release()
+    }?;
     let directory = tempfile::TempDir::with_prefix("hookswitch-hostile-")?;
     std::fs::write(directory.path().join(server::CONFIGURATION), CONFIGURATION)?;
     let mut server = Server::start(&host, directory.path(), server::ANY_FREE_PORT)?;
@@ -101,19 +103,6 @@ fn chosen(attacks: Vec<Attack>, only: &[String]) -> Result<Vec<Attack>> {
         .collect();
     ensure!(!chosen.is_empty(), "there is no attack of that name");
     Ok(chosen)
-}
-
-/// A release build says more about latency, and takes minutes to make.
-fn host_to_attack(release: bool) -> Result<PathBuf> {
-    let there = host::workspace()?
-        .join("target/release/hookswitch")
-        .is_file();
-    if release || there {
-        host::ensure_release()
-    } else {
-        say("A development build is attacked; --release makes a release build.");
-        host::ensure()
-    }
 }
 
 fn report(rows: &[battle::Row], trespasses: usize) -> Result<()> {
