@@ -8,6 +8,7 @@
 //! anywhere else.
 
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -74,8 +75,15 @@ impl std::fmt::Display for CompileLimit {
 const MAX_OUTPUT_BYTES: u64 = 512 << 20;
 /// What is read of what the child writes.
 const MAX_REPORT_BYTES: u64 = 16 << 10;
-/// Threads of one compilation; the rest of the machine is for calls.
-const THREADS: usize = 2;
+/// Most threads of one compilation.
+const MOST_THREADS: usize = 2;
+
+/// Threads of one compilation. One processor at least is for calls alone, as it is of the
+/// slow lane: even those that come last are not always cut short at once.
+fn threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (processors - 1).clamp(1, MOST_THREADS)
+}
 
 /// What the child says when it refuses, on its standard output.
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,7 +111,7 @@ pub(super) async fn in_child(
             .arg(output)
             .args(["--memory-bytes", &options.memory_bytes.to_string()])
             .env_clear()
-            .env("RAYON_NUM_THREADS", THREADS.to_string())
+            .env("RAYON_NUM_THREADS", threads().to_string())
             // What the allocator reserves would count as used.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .stdin(Stdio::null())

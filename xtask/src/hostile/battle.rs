@@ -18,7 +18,7 @@ const ROUNDS: usize = 4;
 /// How often so many rounds are added, all of them counting, where an attack seems to be
 /// felt: the p99 of 1,000 requests is the tenth slowest, which a single stall of the
 /// machine decides.
-const LONGER: usize = 2;
+const LONGER: usize = 4;
 
 /// Of the quiet before each assault: a quarter of 1,000 requests of the neighbour.
 const QUIET: Duration = Duration::from_millis(1_025);
