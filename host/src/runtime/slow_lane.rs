@@ -22,6 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cpu::{BEFORE_FIRST_INTERRUPTION, CpuTime};
+use super::engine::TICK;
 use crate::priority;
 
 /// Turns between two looks at sockets and timers; each may take a millisecond here.
@@ -30,6 +31,10 @@ const EVENT_INTERVAL: u32 = 4;
 /// Who keeps threads for as long as this in all is slow: as long as it takes to the
 /// first interruption.
 const SLOW: Duration = BEFORE_FIRST_INTERRUPTION;
+
+/// Who is slow is quick again after a call that took less than this. Were it the same,
+/// a plugin that takes about as long would hold a worker every other time.
+const QUICK: Duration = TICK;
 
 /// The threads behind.
 pub(super) struct SlowLane {
@@ -49,9 +54,10 @@ impl Pace {
     }
 
     fn note(&self, busy: Duration) {
-        let slow = busy >= SLOW;
+        let was_slow = self.is_slow();
+        let slow = busy >= if was_slow { QUICK } else { SLOW };
         // Most often it is as it was; then nobody's cache is disturbed.
-        if slow != self.is_slow() {
+        if slow != was_slow {
             self.slow.store(slow, Ordering::Relaxed);
         }
     }
@@ -209,6 +215,22 @@ mod tests {
         let (waited, after) = lane.run(&pace, &cpu, call).await;
         assert_ne!(waited, "slow-lane");
         assert_eq!(after, "slow-lane");
+    }
+
+    #[test]
+    fn who_takes_about_as_long_as_is_slow_stays_what_it_was() {
+        let pace = Pace::default();
+        let between = (QUICK + SLOW) / 2;
+        for (busy, slow) in [
+            (between, false),
+            (SLOW, true),
+            (between, true),
+            (QUICK / 2, false),
+            (between, false),
+        ] {
+            pace.note(busy);
+            assert_eq!(pace.is_slow(), slow, "after {busy:?}");
+        }
     }
 
     #[tokio::test]
