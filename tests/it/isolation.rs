@@ -9,7 +9,15 @@ use crate::client::send;
 use crate::guests;
 use crate::misbehave::{self, behaved, mode, slow};
 use crate::payload::{self, With};
-use crate::server::Launch;
+use crate::server::{Launch, Server};
+
+/// A server with these lines under `[limits]`.
+fn limited(limits: &str) -> Server {
+    let launch = Launch::new();
+    let file = launch.directory().join("hookswitch.toml");
+    std::fs::write(&file, format!("[limits]\n{limits}")).expect("a file");
+    launch.argument("--config").argument(file).start()
+}
 
 #[tokio::test]
 async fn an_endless_loop_is_answered_inside_the_platforms_timeout() {
@@ -97,11 +105,7 @@ async fn others_are_answered_while_loops_spin() {
 
 #[tokio::test]
 async fn a_call_without_a_free_sandbox_takes_the_verdict_in_time() {
-    let launch = Launch::new();
-    let file = launch.directory().join("hookswitch.toml");
-    let limits = "[limits]\nconcurrent_calls = 1\nconcurrent_notices = 1\n";
-    std::fs::write(&file, limits).expect("a file");
-    let server = launch.argument("--config").argument(file).start();
+    let server = limited("concurrent_calls = 1\nconcurrent_notices = 1\n");
     server.install("misbehave").await;
     let source = server.source("main-line").await;
     let slow = slow(4_000).with(json!({"selector": {"kind": "tool.call"}}));
@@ -130,13 +134,9 @@ async fn a_call_without_a_free_sandbox_takes_the_verdict_in_time() {
 #[tokio::test]
 async fn a_flood_of_one_organization_takes_its_verdicts_and_leaves_others_their_plugins() {
     const ITS_SHARE: usize = 2;
-    let launch = Launch::new();
-    let file = launch.directory().join("hookswitch.toml");
-    let limits = format!(
-        "[limits]\nconcurrent_calls = 3\ncalls_per_organization = {ITS_SHARE}\nconcurrent_notices = 1\n"
-    );
-    std::fs::write(&file, limits).expect("a file");
-    let server = launch.argument("--config").argument(file).start();
+    let server = limited(&format!(
+        "concurrent_calls = 3\ncalls_per_organization = {ITS_SHARE}\nconcurrent_notices = 1\n"
+    ));
 
     let flooder = server.organization("flooder").await;
     let component = guests::component("misbehave");

@@ -1,8 +1,8 @@
 //! The story: what happens to a webhook between its arrival and its reply.
 //!
-//! A question: prove → parse → ask the bound plugins, the most specific first, or fall
-//! back to a verdict, and render (`decide.rs`) → leave it to an endpoint if the plugin
-//! says so (`forward.rs`) → record, with what is owed to whom (`owed.rs`) → reply. A notice:
+//! A question: prove → parse → ask the bound plugins, the most specific first, and an
+//! endpoint if one says so (`forward.rs`), or fall back to a verdict (`decide.rs`) →
+//! record, with what is owed to whom (`owed.rs`) → reply. A notice:
 //! prove → parse → store → acknowledge; later [`Switch::handle`] (in `handle.rs`) asks
 //! its event handler and records what is owed. A notice that no handler is bound for is
 //! stored with what is owed at once. A request may bring several questions (`parts.rs`);

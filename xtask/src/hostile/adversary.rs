@@ -29,8 +29,8 @@ const FLOOD_BYTES: usize = 100_000_000;
 const SEGMENT: usize = 1_400;
 
 /// Connections served at once; more have to wait. All threads are there before the
-/// first attack: Linux lets a new one finish its first turn, up to 4 ms, before others
-/// that it is far behind.
+/// first attack: a new one was seen to keep a processor until the clock's next tick, up to
+/// 4 ms, before others that it is far behind.
 const THREADS: usize = 64;
 
 /// A running adversary; it stops with this value.

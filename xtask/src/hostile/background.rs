@@ -2,8 +2,8 @@
 //!
 //! Attackers and their web server are on other machines than the host they attack; here
 //! they are not. What they take of its processors would count as what the attack does
-//! to the neighbour, and did: of `http-huge-head`, which is written in pieces of 50
-//! bytes, two thirds of all the processors' time was this program's. Their requests and
+//! to the neighbour, and did: of `http-huge-head`, when it was written in pieces of
+//! 50 bytes, two thirds of all the processors' time was this program's. Their requests and
 //! answers are the same as before, and so is what the server makes of them.
 
 /// Puts this thread, and those that it will start, behind all others.

@@ -103,11 +103,12 @@ impl<'target> Battle<'target> {
         self.take_turns(&armed, attack, &mut felt)?;
         armed.disarm()?;
         for _ in 0..LONGER {
-            if felt.ratio() > Felt::UNCLEAR {
-                let armed = self.target.arm(attack, BINDINGS)?;
-                self.take_turns(&armed, attack, &mut felt)?;
-                armed.disarm()?;
+            if felt.ratio() <= Felt::UNCLEAR {
+                break;
             }
+            let armed = self.target.arm(attack, BINDINGS)?;
+            self.take_turns(&armed, attack, &mut felt)?;
+            armed.disarm()?;
         }
         self.target.check_good_plugin()?;
         std::thread::sleep(SETTLING);
