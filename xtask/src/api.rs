@@ -108,10 +108,17 @@ impl Api {
 }
 
 /// A client whose connections stay open.
+///
+/// Each part of a request has its limit. One for all of it would have the client start a
+/// thread for each request, to look the host up in.
 pub(crate) fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_global(Some(LIMIT))
+        .timeout_connect(Some(LIMIT))
+        .timeout_send_request(Some(LIMIT))
+        .timeout_send_body(Some(LIMIT))
+        .timeout_recv_response(Some(LIMIT))
+        .timeout_recv_body(Some(LIMIT))
         .max_idle_connections_per_host(16)
         .max_idle_connections(16)
         .build()

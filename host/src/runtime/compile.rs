@@ -8,7 +8,6 @@
 //! anywhere else.
 
 use std::io;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -78,13 +77,6 @@ const MAX_REPORT_BYTES: u64 = 16 << 10;
 /// Most threads of one compilation.
 const MOST_THREADS: usize = 2;
 
-/// Threads of one compilation. One processor at least is for calls alone, as it is of the
-/// slow lane: even those that come last are not always cut short at once.
-fn threads() -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    (processors - 1).clamp(1, MOST_THREADS)
-}
-
 /// What the child says when it refuses, on its standard output.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,9 +89,11 @@ enum Refused {
 /// The child's exit code for a component that it refused.
 pub const REFUSED: u8 = 3;
 
-/// In the parent: compiles the component in one file into another.
+/// In the parent: compiles the component in one file into another, with as many threads as
+/// are given, and not many.
 pub(super) async fn in_child(
     options: &CompileOptions,
+    threads: usize,
     component: &Path,
     output: &Path,
     size: usize,
@@ -111,7 +105,7 @@ pub(super) async fn in_child(
             .arg(output)
             .args(["--memory-bytes", &options.memory_bytes.to_string()])
             .env_clear()
-            .env("RAYON_NUM_THREADS", threads().to_string())
+            .env("RAYON_NUM_THREADS", threads.min(MOST_THREADS).to_string())
             // What the allocator reserves would count as used.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .stdin(Stdio::null())

@@ -216,6 +216,8 @@ impl Runtime {
             return Ok(component);
         }
         let (cache, options) = (self.compiled.clone(), self.options.compile.clone());
+        // One processor at least is for calls alone, as it is of the slow lane.
+        let threads = self.slow_lane.threads();
         let compile = async move {
             let _turn = (turn, place);
             let unavailable = |error: io::Error| {
@@ -224,7 +226,7 @@ impl Runtime {
             };
             let scratch = cache.scratch(&bytes).map_err(unavailable)?;
             let (component, output) = (&scratch.component, &scratch.output);
-            compile::in_child(&options, component, output, bytes.len()).await?;
+            compile::in_child(&options, threads, component, output, bytes.len()).await?;
             cache.keep(&digest, scratch.output).map_err(unavailable)
         };
         match tokio::spawn(compile).await {

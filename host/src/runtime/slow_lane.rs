@@ -40,6 +40,7 @@ const QUICK: Duration = TICK;
 pub(super) struct SlowLane {
     // None only while it is dropped.
     runtime: Option<Runtime>,
+    threads: usize,
 }
 
 /// Whether a plugin's last call took long. One for each loaded plugin.
@@ -66,8 +67,9 @@ impl Pace {
 impl SlowLane {
     pub(super) fn start() -> io::Result<Self> {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = (processors - 1).max(1);
         let runtime = Builder::new_multi_thread()
-            .worker_threads((processors - 1).max(1))
+            .worker_threads(threads)
             .thread_name("slow-lane")
             .enable_all()
             .event_interval(EVENT_INTERVAL)
@@ -78,7 +80,13 @@ impl SlowLane {
             .build()?;
         Ok(Self {
             runtime: Some(runtime),
+            threads,
         })
+    }
+
+    /// One fewer than there are processors, where there are several.
+    pub(super) fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Runs a call of a plugin: here for as long as it is not interrupted, and then

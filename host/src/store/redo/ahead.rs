@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::segment::Segment;
 use super::{NextFile, Shared};
+use crate::priority;
 use crate::store::OpenError;
 
 /// By it files are known in the folder.
@@ -29,6 +30,8 @@ pub(super) fn start(shared: Arc<Shared>, number: u64) -> Result<JoinHandle<()>, 
 }
 
 fn run(shared: &Shared, mut number: u64) {
+    // Without it, others are held up a little longer.
+    let _ = priority::yield_to_others();
     while let Some((size, spare)) = next_wanted(shared) {
         let made = if let Some(spare) = spare {
             Ok(spare)
