@@ -7,6 +7,10 @@
 //! threads behind also ask for turns that are longer than usual, which any thread with
 //! usual ones may then cut short (Linux 6.12; before, there is only the niceness).
 //!
+//! By the same rules whoever has just been woken may cut another short, if it had less
+//! than its share: a guest that is woken in the slow lane, the worker that woke it. So those
+//! that only compute are of the class that never does so (`SCHED_BATCH`).
+//!
 //! The class that runs only when nobody else wants to (`SCHED_IDLE`) is none for
 //! compilers: to Linux a processor that runs such a one is free, so it wakes others there
 //! although another stands still, and now and then they wait for a tick all the same.
@@ -38,7 +42,17 @@ const LAST: i32 = 19;
 pub(crate) fn stand_behind() -> io::Result<()> {
     all([
         setpriority_process(None, NICE).map_err(io::Error::from),
-        take_long_turns(NICE),
+        take_long_turns(Woken::MayCutShort, NICE),
+        leave_one_processor(getpid()),
+    ])
+}
+
+/// Puts this thread, which computes, behind those of the server. What of it is refused
+/// leaves the rest.
+pub(crate) fn compute_behind() -> io::Result<()> {
+    all([
+        setpriority_process(None, NICE).map_err(io::Error::from),
+        take_long_turns(Woken::Waits, NICE),
         leave_one_processor(getpid()),
     ])
 }
@@ -46,7 +60,10 @@ pub(crate) fn stand_behind() -> io::Result<()> {
 /// Lets any other thread of the server that is woken cut this one's turn short, and
 /// leaves one processor to them. Of the others it gets as much as they do.
 pub(crate) fn yield_to_others() -> io::Result<()> {
-    all([take_long_turns(0), leave_one_processor(getpid())])
+    all([
+        take_long_turns(Woken::MayCutShort, 0),
+        leave_one_processor(getpid()),
+    ])
 }
 
 /// Puts this process, which has one thread yet and was started by the server, behind all
@@ -55,7 +72,7 @@ pub(crate) fn come_last() -> io::Result<()> {
     setpriority_process(None, LAST)?;
     // Where a container forbids the rest, the niceness has to do. The processors are the
     // server's, which may have started it in a thread behind.
-    let _ = take_long_turns(LAST);
+    let _ = take_long_turns(Woken::Waits, LAST);
     let _ = getppid().map(leave_one_processor);
     Ok(())
 }
@@ -77,15 +94,27 @@ fn leave_one_processor(process: Pid) -> io::Result<()> {
     Ok(())
 }
 
+/// What a thread does when it is woken while another has the processor.
+#[derive(Debug, Clone, Copy)]
+enum Woken {
+    /// Linux decides, by what either has had.
+    MayCutShort,
+    Waits,
+}
+
 /// Of this thread and those that it starts; who is behind has to say so again.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
-fn take_long_turns(nice: i32) -> io::Result<()> {
+fn take_long_turns(woken: Woken, nice: i32) -> io::Result<()> {
     const THIS_THREAD: libc::pid_t = 0;
     const NO_FLAGS: libc::c_uint = 0;
+    let policy = match woken {
+        Woken::MayCutShort => libc::SCHED_OTHER,
+        Woken::Waits => libc::SCHED_BATCH,
+    };
     let attributes = libc::sched_attr {
         size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: libc::SCHED_OTHER.cast_unsigned(),
+        sched_policy: policy.cast_unsigned(),
         sched_flags: 0,
         sched_nice: nice,
         sched_priority: 0,
@@ -135,7 +164,7 @@ mod tests {
             1 => 1,
             several => several - 1,
         };
-        for step in [stand_behind, yield_to_others] {
+        for step in [stand_behind, compute_behind, yield_to_others] {
             for processors in processors_after(step) {
                 assert_eq!(processors.count(), left);
                 assert!((0..CpuSet::MAX_CPU).all(|it| all.is_set(it) || !processors.is_set(it)));

@@ -20,8 +20,7 @@ use super::engine::TICK;
 pub(super) const FIRST_INTERRUPTION_TICKS: u32 = 2;
 
 /// How long a call that was never interrupted may have taken.
-pub(super) const BEFORE_FIRST_INTERRUPTION: Duration =
-    TICK.saturating_mul(FIRST_INTERRUPTION_TICKS);
+const BEFORE_FIRST_INTERRUPTION: Duration = TICK.saturating_mul(FIRST_INTERRUPTION_TICKS);
 
 /// One for each call, held by whoever runs it and by whoever asks. Turns of a call follow
 /// one another, so nothing here is contended for.

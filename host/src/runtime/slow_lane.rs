@@ -21,20 +21,21 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cpu::{BEFORE_FIRST_INTERRUPTION, CpuTime};
+use super::cpu::CpuTime;
 use super::engine::TICK;
 use crate::priority;
 
 /// Turns between two looks at sockets and timers; each may take a millisecond here.
 const EVENT_INTERVAL: u32 = 4;
 
-/// Who keeps threads for as long as this in all is slow: as long as it takes to the
-/// first interruption.
-const SLOW: Duration = BEFORE_FIRST_INTERRUPTION;
+/// Who keeps threads for as long as this in all is slow. It is less than what goes by
+/// before the first interruption: what a guest has the host do, say to read an answer of
+/// megabytes, took somewhat less than that and held a worker each time.
+const SLOW: Duration = TICK;
 
 /// Who is slow is quick again after a call that took less than this. Were it the same,
 /// a plugin that takes about as long would hold a worker every other time.
-const QUICK: Duration = TICK;
+const QUICK: Duration = Duration::from_micros(500);
 
 /// The threads behind.
 pub(super) struct SlowLane {
@@ -75,7 +76,7 @@ impl SlowLane {
             .event_interval(EVENT_INTERVAL)
             .on_thread_start(|| {
                 // Without it the lane is only not behind.
-                let _ = priority::stand_behind();
+                let _ = priority::compute_behind();
             })
             .build()?;
         Ok(Self {
