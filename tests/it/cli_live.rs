@@ -74,11 +74,13 @@ impl Tail {
         self.err.try_iter().collect()
     }
 
-    /// Ends as at a terminal.
-    fn interrupt(mut self) -> std::process::ExitStatus {
+    /// Ends as at a terminal. Gives all that it said since it was last asked, too: what it
+    /// says comes by another way than what it prints, perhaps later.
+    fn interrupt(mut self) -> (std::process::ExitStatus, Vec<String>) {
         let id = Pid::from_raw(self.child.id().try_into().expect("an id"));
         kill(id, Signal::SIGINT).expect("it takes a signal");
-        self.child.wait().expect("it ends")
+        let status = self.child.wait().expect("it ends");
+        (status, self.err.iter().collect())
     }
 }
 
@@ -162,7 +164,8 @@ async fn tail_shows_a_line_for_each_thing_that_happens() {
         shown.iter().all(|line| !line.contains('\u{1b}')),
         "{shown:?}"
     );
-    assert_eq!(tail.interrupt().code(), Some(0));
+    let (status, _) = tail.interrupt();
+    assert_eq!(status.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,11 +204,12 @@ async fn tail_goes_on_after_a_restart_and_shows_nothing_twice() {
         let found: Vec<_> = sent.iter().map(|id| times(id, name)).collect();
         assert_eq!(found, [1, 1, 0, 1], "{name}: {shown:?}");
     }
-    let said = tail.errors().join("\n");
+    let (status, said) = tail.interrupt();
+    let said = said.join("\n");
     for part in ["connecting again", "connected again"] {
         assert!(said.contains(part), "{part} is missing: {said}");
     }
-    assert_eq!(tail.interrupt().code(), Some(0));
+    assert_eq!(status.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
