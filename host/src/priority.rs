@@ -15,7 +15,7 @@
 //! compilers: to Linux a processor that runs such a one is free, so it wakes others there
 //! although another stands still, and now and then they wait for a tick all the same.
 //!
-//! Neither cuts short what a thread does inside the kernel: to write a checkpoint's pages
+//! None of this cuts short what a thread does inside the kernel: to write a checkpoint's pages
 //! out takes a millisecond in which, on the kernels that servers have, nobody else gets
 //! that processor. Linux wakes whoever has to answer on a processor that stands still, if
 //! there is one. So there is: all that is behind, and the store's writers, keep off one
